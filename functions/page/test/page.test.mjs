@@ -175,6 +175,24 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("drops a file in the moment the place for it appears", async () => {
+		await withTab(await newTenant(), async (page) => {
+			await page.addInitScript(() =>
+				new MutationObserver((_, observer) => {
+					const zone = document.querySelector(".dropzone");
+					if (!zone) return;
+					observer.disconnect();
+					const dataTransfer = new DataTransfer();
+					dataTransfer.items.add(new File(["PK"], "quick.zip"));
+					zone.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+				}).observe(document, { childList: true, subtree: true }),
+			);
+			await page.reload();
+			await page.getByRole("link", { name: "Submit", exact: true }).click();
+			await page.locator(".dropzone").getByText("quick.zip").waitFor({ timeout: 20_000 });
+		});
+	});
+
 	test("drops a scenario, watches it finish, views all results, and downloads them", async () => {
 		await withTab(await newTenant(), async (page) => {
 			await page.getByRole("link", { name: "Submit a job" }).first().click();

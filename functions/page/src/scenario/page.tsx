@@ -1,6 +1,7 @@
 // One stored scenario: what is in it, how it was derived, what ran it, and a new one with changed files.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, get, type Got, Problem, type Schemas, upload } from "../api";
+import { DropZone } from "../dropzone";
 import { bytes, clock, percent, plural } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Action, announce, Card, Copy, Dialog, Empty, Faults, Field, Loading, ProblemNotice, StatePill, Time, Title } from "../parts";
@@ -230,8 +231,8 @@ function Derive({ scenario }: { scenario: Scenario }) {
 	const leave = useRef<AbortController | undefined>(undefined);
 	useEffect(() => () => leave.current?.abort(), []);
 
-	const take = (files: FileList | null | undefined) => {
-		const more = [...(files ?? [])].map((file) => ({ file, path: pathFor(file.webkitRelativePath || file.name, known, scenario.configs[0]?.path) }));
+	const take = (files: FileList) => {
+		const more = [...files].map((file) => ({ file, path: pathFor(file.webkitRelativePath || file.name, known, scenario.configs[0]?.path) }));
 		setProblem(undefined);
 		setDropped((before) => [...before.filter((d) => !more.some((m) => m.path === d.path)), ...more]);
 	};
@@ -257,7 +258,11 @@ function Derive({ scenario }: { scenario: Scenario }) {
 	return (
 		<Card title="Derive another">
 			<form onSubmit={(e) => void submit(e)}>
-				<FilesZone take={take} />
+				<DropZone id="changed-files" multiple hint="changed-hint" label={<strong>Drop changed files here, or choose them</strong>} take={take}>
+					<span class="hint" id="changed-hint">
+						A file takes the place of the one of its name; others are added. The new scenario shares the rest with this one, and is checked as a whole.
+					</span>
+				</DropZone>
 				{dropped.length > 0 && (
 					<ul class="plain changes">
 						{dropped.map((d, i) => (
@@ -313,40 +318,5 @@ function Derive({ scenario }: { scenario: Scenario }) {
 				</div>
 			</form>
 		</Card>
-	);
-}
-
-function FilesZone({ take }: { take: (files: FileList | null | undefined) => void }) {
-	const [over, setOver] = useState(false);
-	// A file dropped beside the zone must not replace the page.
-	useEffect(() => {
-		const drag = (e: DragEvent) => {
-			e.preventDefault();
-			setOver(e.type === "dragover");
-			if (e.type === "drop") take(e.dataTransfer?.files);
-		};
-		const kinds = ["dragover", "dragleave", "drop"] as const;
-		for (const kind of kinds) addEventListener(kind, drag);
-		return () => kinds.forEach((kind) => removeEventListener(kind, drag));
-	});
-	return (
-		<div class={over ? "dropzone over" : "dropzone"}>
-			<input
-				id="changed-files"
-				type="file"
-				multiple
-				aria-describedby="changed-hint"
-				onChange={(e) => {
-					take(e.currentTarget.files);
-					e.currentTarget.value = ""; // so that the same file can be chosen again
-				}}
-			/>
-			<label for="changed-files">
-				<strong>Drop changed files here, or choose them</strong>
-			</label>
-			<span class="hint" id="changed-hint">
-				A file takes the place of the one of its name; others are added. The new scenario shares the rest with this one, and is checked as a whole.
-			</span>
-		</div>
 	);
 }

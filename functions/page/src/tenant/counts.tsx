@@ -1,6 +1,7 @@
 // Compares traffic counts with a finished job: drop a CSV, see the GEH of each count and the plot.
 import { useEffect, useState } from "preact/hooks";
 import { type Job, Problem, type Schemas, send } from "../api";
+import { DropZone } from "../dropzone";
 import { number, percent, plural } from "../format";
 import { Card, Loading, ProblemNotice, Scroll } from "../parts";
 import { theme } from "../theme";
@@ -12,20 +13,6 @@ export function Counts({ job }: { job: Job }) {
 	const [shown, setShown] = useState<Compared>();
 	const [problem, setProblem] = useState<Problem>();
 	const [busy, setBusy] = useState(false);
-	const [over, setOver] = useState(false);
-	const take = (files: FileList | null | undefined) => files?.[0] && setFile(files[0]);
-	// A file dropped beside the zone must not replace the page.
-	useEffect(() => {
-		const drag = (e: DragEvent) => {
-			e.preventDefault();
-			setOver(e.type === "dragover");
-			if (e.type === "drop") take(e.dataTransfer?.files);
-		};
-		const kinds = ["dragover", "dragleave", "drop"] as const;
-		for (const kind of kinds) addEventListener(kind, drag);
-		return () => kinds.forEach((kind) => removeEventListener(kind, drag));
-	});
-
 	useEffect(() => {
 		if (!file) return;
 		const stop = new AbortController();
@@ -49,20 +36,12 @@ export function Counts({ job }: { job: Job }) {
 					A CSV whose first line names its columns: <code>detector</code> or <code>edge</code>; <code>begin</code> and <code>end</code> in seconds, or <code>hour</code>; and <code>count</code>, or{" "}
 					<code>flow</code> in vehicles per hour. Detectors are induction loops of the scenario; for edges the job needs the edgedata output.
 				</p>
-				<div class={over ? "dropzone over" : "dropzone"}>
-					<input
-						id="counts-csv"
-						type="file"
-						accept=".csv,.tsv,.txt,text/csv"
-						onChange={(e) => {
-							take(e.currentTarget.files);
-							e.currentTarget.value = ""; // so that the same file can be chosen again
-						}}
-					/>
-					<label for="counts-csv">
-						<strong>{file ? file.name : "Drop a file of counts here, or choose one"}</strong>
-					</label>
-				</div>
+				<DropZone
+					id="counts-csv"
+					accept=".csv,.tsv,.txt,text/csv"
+					label={<strong>{file ? file.name : "Drop a file of counts here, or choose one"}</strong>}
+					take={(files) => setFile(files[0])}
+				/>
 				{busy && <Loading what="the comparison" />}
 				{problem && <ProblemNotice problem={problem} />}
 			</Card>

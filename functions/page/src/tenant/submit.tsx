@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Fault, get, type Got, type Job, Problem, type Schemas, upload } from "../api";
 import { ArgumentsField, argumentsOf, type ControllerDraft, controllerOf, InterfaceField, ProgramField, useControllers } from "../controller";
+import { DropZone } from "../dropzone";
 import { bytes, dateTime, percent, plural } from "../format";
 import { asProblem, useIntention, useLoad } from "../load";
 import { Card, Empty, Faults, Field, Loading, ProblemNotice, Title } from "../parts";
@@ -215,7 +216,7 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 						</label>
 					))}
 				</fieldset>
-				{source === "zip" && <DropZone file={file} take={take} faulty={inScenario.length > 0} />}
+				{source === "zip" && <ZipZone file={file} take={take} faulty={inScenario.length > 0} />}
 				{source === "stored" && <Stored value={fields.scenario} fault={faultOf("scenario")} original={original} choose={(id) => set("scenario", id)} />}
 				{source === "s3" && text("sumo_files_s3_url", "Address of the zip in S3", "In a bucket that the operator has opened for you.", { placeholder: "s3://bucket/scenario.zip", required: true, spellcheck: false })}
 				{problem && <Refusal problem={problem} inScenario={inScenario} />}
@@ -459,14 +460,11 @@ function about(s: Scenario): string {
 	return facts.join(" · ");
 }
 
-function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: File) => void; faulty: boolean }) {
-	const [over, setOver] = useState(false);
+function ZipZone({ file, take, faulty }: { file: File | undefined; take: (f: File) => void; faulty: boolean }) {
 	const [remark, setRemark] = useState("");
-	const input = useRef<HTMLInputElement>(null);
 
-	const accept = (files: FileList | null | undefined) => {
-		const first = files?.[0];
-		if (!first) return;
+	const accept = (files: FileList) => {
+		const first = files[0]!;
 		if (!/\.zip$/i.test(first.name)) {
 			setRemark(`${first.name} is not a zip. Pack the .sumocfg and the files it names into one zip.`);
 			return;
@@ -474,40 +472,24 @@ function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: Fi
 		setRemark(files.length > 1 ? "One zip makes one job: only the first was taken." : "");
 		take(first);
 	};
-	// A zip dropped beside the zone must not replace the page.
-	useEffect(() => {
-		const drag = (e: DragEvent) => {
-			e.preventDefault();
-			setOver(e.type === "dragover");
-			if (e.type === "drop") accept(e.dataTransfer?.files);
-		};
-		const kinds = ["dragover", "dragleave", "drop"] as const;
-		for (const kind of kinds) addEventListener(kind, drag);
-		return () => kinds.forEach((kind) => removeEventListener(kind, drag));
-	});
 
 	return (
-		<div class={`dropzone${over ? " over" : ""}${faulty ? " faulty" : ""}`}>
-			<input
-				ref={input}
-				id="scenario-zip"
-				type="file"
-				accept=".zip,application/zip"
-				aria-describedby="scenario-hint"
-				onChange={(e) => {
-					accept(e.currentTarget.files);
-					e.currentTarget.value = ""; // so that the same file can be chosen again once it is fixed
-				}}
-			/>
-			<label for="scenario-zip">
-				{file ? (
+		<DropZone
+			id="scenario-zip"
+			accept=".zip,application/zip"
+			hint="scenario-hint"
+			faulty={faulty}
+			label={
+				file ? (
 					<>
 						<strong>{file.name}</strong> <span class="muted">{bytes(file.size)}</span>
 					</>
 				) : (
 					<strong>Drop a scenario zip here, or choose one</strong>
-				)}
-			</label>
+				)
+			}
+			take={accept}
+		>
 			<span class="hint" id="scenario-hint">
 				{file ? "Drop another to replace it." : "A zip with a .sumocfg and the files it names. It is checked before it runs."}
 			</span>
@@ -516,6 +498,6 @@ function DropZone({ file, take, faulty }: { file: File | undefined; take: (f: Fi
 					{remark}
 				</span>
 			)}
-		</div>
+		</DropZone>
 	);
 }
