@@ -1153,6 +1153,14 @@ describe("an engineer", () => {
 			await page.getByRole("row").filter({ hasText: "again" }).getByText("2 from the cache", { exact: true }).waitFor();
 			assert.equal(await page.getByText("from the cache").count(), 1);
 
+			await tab.go(`#/studies/new/${scenario}`);
+			await page.getByLabel("Edge data").uncheck();
+			await page.getByLabel("Seeds", { exact: true }).fill("1:3");
+			const cost = page.getByLabel("What the study would be");
+			await cost.getByText("1 point × 3 replications = 3 runs, 2 from the cache").waitFor();
+			await page.getByLabel("Cache").selectOption("refresh");
+			await cost.getByText(/= 3 runs$/).waitFor();
+
 			for (const cache of ["refresh", "use"]) {
 				await tab.go(`#/submit/scenario/${scenario}`);
 				await page.getByLabel("Edge data").uncheck();

@@ -179,6 +179,8 @@ test("the form of a study makes the request that it shows", async () => {
 	});
 	assert.deepEqual(requestOf({ ...draft, how: "until", aim: "2.5", min: "", max: "40", of: "difference" }, false).replications, { until: { relative_half_width: 0.025, max: 40, of: "difference" } });
 	assert.deepEqual(requestOf({ ...draft, replay: true }, false).run, { replay: true });
+	assert.equal(requestOf(draft, false).cache, undefined);
+	assert.equal(requestOf({ ...draft, cache: "refresh" }, false).cache, "refresh");
 	const controller = { file: " control.py ", interface: "libsumo", args: "--gain\n0.4\n\n" };
 	const steered = requestOf({ ...draft, axes: [{ name: "gain", kind: "arg", target: "gain", values: "0.2, 0.4" }], controller }, false);
 	assert.deepEqual(steered.run, { controller: { file: "control.py", interface: "libsumo", args: ["--gain", "0.4"] } });

@@ -32,7 +32,7 @@ export function useReplay(job: Job | undefined): Replay {
 	const id = job?.job_id ?? "";
 	const finished = job !== undefined && isFinished(job.status);
 	const recording = useMemo(() => {
-		if (id) { // while the index is on its way
+		if (job?.options.replay) { // while the index is on its way; other jobs seldom have one
 			started();
 			startDrawing();
 		}

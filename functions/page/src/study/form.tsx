@@ -165,6 +165,15 @@ function Form({ scenarios, first }: { scenarios: Scenarios; first?: string }) {
 					{text("end", "End (s)", "run.end", "Empty for the scenario's.", decimal)}
 					{text("timeout", "Time limit (s)", "run.timeout_seconds", "Of one run, wall clock.", numeric)}
 					{text("maxParallel", "Most at a time", "max_parallel", "Empty for your limits.", numeric)}
+					<Field label="Cache" hint="Results of earlier runs that are the same." fault={fault("cache")}>
+						{(props) => (
+							<select {...props} value={draft.cache} onChange={(e) => change({ cache: e.currentTarget.value as Draft["cache"] })}>
+								<option value="">Use: run only what has no results yet</option>
+								<option value="refresh">Refresh: run all, and let later runs take them</option>
+								<option value="off">Off: run all, and keep them to this study</option>
+							</select>
+						)}
+					</Field>
 					{text("stopShare", "Stop when failed (%)", "on_failure", "Empty to go on, however many fail.", decimal)}
 				</div>
 				<label class="check">
@@ -357,6 +366,7 @@ function Cost({ preview, asking, lacking }: { preview: Preview | undefined; aski
 						<strong class="figure">
 							{plural(s.points.length, "point")} × {plural(s.seeds.length, "replication")} = {plural(s.runs.planned, "run")}
 						</strong>
+						{s.runs.cached > 0 && <span>, {whole(s.runs.cached)} from the cache</span>}
 						{s.most_runs > s.runs.planned && <span> in the first round, {whole(s.most_runs)} at most</span>}
 					</p>
 					<p class="muted">
@@ -388,7 +398,7 @@ function Warnings({ points }: { points: Planned["points"] }) {
 /** What the form has no field for; the rest is at the fields. */
 function Refusal({ problem, faults, draft }: { problem: Problem; faults: Fault[]; draft: Draft }) {
 	const placed = [
-		"name", "replications", "metrics", "max_parallel", "on_failure", "combine", "run.begin", "run.end", "run.timeout_seconds",
+		"name", "replications", "metrics", "max_parallel", "on_failure", "combine", "cache", "run.begin", "run.end", "run.timeout_seconds",
 		"run.controller.file", "run.controller.interface", "run.controller.args",
 		...draft.variants.flatMap((_, i) => [`variants[${i}].name`, `variants[${i}].scenario`, `variants[${i}].run`]),
 		...draft.axes.flatMap((_, i) => [`axes[${i}].name`, `axes[${i}].set`, `axes[${i}].values`]),

@@ -35,12 +35,13 @@ export type Draft = {
 	timeout: string;
 	edgedata: boolean;
 	replay: boolean;
+	cache: "" | "refresh" | "off"; // empty to use it
 	controller: ControllerDraft; // without a file, SUMO runs alone
 };
 
 export const blank: Draft = {
 	name: "", variants: [{ name: "base", scenario: "" }], axes: [], combine: "product", how: "seeds", seeds: "1:10", aim: "5", min: "5", max: "30", of: "mean",
-	baseline: "", fixed: [], metrics: ["mean_time_loss", "mean_travel_time"], maxParallel: "", stopShare: "", begin: "", end: "", timeout: "", edgedata: true, replay: false,
+	baseline: "", fixed: [], metrics: ["mean_time_loss", "mean_travel_time"], maxParallel: "", stopShare: "", begin: "", end: "", timeout: "", edgedata: true, replay: false, cache: "",
 	controller: { file: "", interface: "traci", args: "" },
 };
 
@@ -131,6 +132,7 @@ export function requestOf(d: Draft, dryRun: boolean): CreateStudy {
 		...(d.metrics.length > 0 && { metrics: d.metrics }),
 		...(d.maxParallel.trim() && { max_parallel: numeric(d.maxParallel) as number }),
 		...(d.stopShare.trim() && { on_failure: { stop_share: share(d.stopShare) } }),
+		...(d.cache && { cache: d.cache }),
 		...(Object.keys(run).length > 0 && { run: run as Schemas["StudyRun"] }),
 		...(dryRun && { dry_run: true }),
 	};
