@@ -39,6 +39,8 @@ build)
 	PYTHONPATH=$(install)
 	export PYTHONPATH SOURCE_DATE_EPOCH
 	# Archives take a licence from the package's folder only, and a link would lead nowhere in the source archive.
+	exec 9<pyproject.toml
+	flock 9 # of two builds at once the first would take the licence from the second
 	trap 'rm -f LICENSE' EXIT
 	cp ../../../LICENSE .
 	python3 -m hatchling build -d "$out"
