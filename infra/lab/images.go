@@ -77,16 +77,9 @@ func digestFile(archive string) string { return archive + ".digest" }
 
 // loadImages loads the images that the container runtime does not have yet.
 func loadImages(ctx context.Context, l layout, archives []string) (loaded int, err error) {
-	there, err := ctr(ctx, l, "images", "list")
+	has, err := digests(ctx, l)
 	if err != nil {
 		return 0, err
-	}
-	has := map[string]string{}
-	for line := range strings.Lines(there) {
-		// The columns are name, type, digest and more.
-		if fields := strings.Fields(line); len(fields) > 2 {
-			has[fields[0]] = fields[2]
-		}
 	}
 	for _, archive := range archives {
 		text, err := os.ReadFile(digestFile(archive))
@@ -103,6 +96,43 @@ func loadImages(ctx context.Context, l layout, archives []string) (loaded int, e
 		loaded++
 	}
 	return loaded, nil
+}
+
+// digests is what the container runtime has: the digests of images by their names.
+func digests(ctx context.Context, l layout) (map[string]string, error) {
+	there, err := ctr(ctx, l, "images", "list")
+	has := map[string]string{}
+	for line := range strings.Lines(there) {
+		// The columns are name, type, digest and more.
+		if fields := strings.Fields(line); len(fields) > 2 {
+			has[fields[0]] = fields[2]
+		}
+	}
+	return has, err
+}
+
+// nameByDigest also names images by their digests, as if they had been pulled from a registry: the cluster then reports the digest of
+// what a pod runs.
+func nameByDigest(ctx context.Context, l layout) error {
+	has, err := digests(ctx, l)
+	wanted := map[string]string{}
+	for name, digest := range has {
+		// The runtime's own names of images are sha256:DIGEST.
+		if colon := strings.LastIndex(name, ":"); colon > 0 && !strings.Contains(name, "@") && !strings.HasPrefix(name, "sha256:") {
+			wanted[name[:colon]+"@"+digest] = name
+		}
+	}
+	for name := range has {
+		if _, current := wanted[name]; strings.Contains(name, "@") && !current && err == nil {
+			_, err = ctr(ctx, l, "images", "remove", name) // of an image that another one has taken the place of
+		}
+	}
+	for byDigest, name := range wanted {
+		if has[byDigest] == "" && err == nil {
+			_, err = ctr(ctx, l, "images", "tag", name, byDigest)
+		}
+	}
+	return err
 }
 
 // load loads one archive into the container runtime.

@@ -85,7 +85,7 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 				return err
 			}
 		}
-		return nil
+		return nameByDigest(ctx, l)
 	case "logs":
 		// The error of Glob is about its pattern only.
 		files, _ := filepath.Glob(l.daemons().Log("*"))

@@ -142,7 +142,7 @@ func testTablesAndCache(t *testing.T, c *cluster) {
 	if err := json.Unmarshal(a.get(t, "/jobs/"+runs(first)[0].JobID+"/manifest.json", http.StatusOK), &manifest); err != nil {
 		t.Fatal(err)
 	}
-	if manifest.SUMO.Version == "" || manifest.SUMO.Image == "" {
+	if manifest.SUMO.Version == "" || !strings.Contains(manifest.SUMO.Image, "@sha256:") {
 		t.Errorf("the manifest names the SUMO %+v", manifest.SUMO)
 	}
 }

@@ -21,6 +21,12 @@ import (
 
 // testFromZero runs a job on an installation that is scaled to zero, without calling reconcile.
 func testFromZero(t *testing.T, c *cluster) {
+	// Knative takes pods away after a minute without requests; with ten seconds the same happens sooner.
+	window := func(is string) {
+		c.kubectl(t, "patch", "configmap", "config-autoscaler", "-n", "knative-serving", "--type=merge", "-p", `{"data":{"stable-window":`+is+`}}`)
+	}
+	window(`"10s"`)
+	defer window("null")
 	a := c.register(t, "")
 	c.atZero(t)
 	began := time.Now()
