@@ -6,7 +6,7 @@ import { Action, Card, Loading, ProblemNotice } from "./parts";
 import { theme } from "./theme";
 
 /** Whether a plot of the usual width would have letters too small to read. */
-const narrow = (): boolean => innerWidth <= 720;
+export const narrow = (): boolean => innerWidth <= 720;
 
 /** address is where the plot is, without its kind; version changes with what it shows; interval is in milliseconds, for a plot that is drawn again. */
 export function Drawn({ title, alt, address, options = {}, file, version = "", interval }: { title: string; alt: string; address: string; options?: Record<string, string>; file: string; version?: string; interval?: number }) {

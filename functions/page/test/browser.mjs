@@ -81,6 +81,15 @@ export async function assertFits(page, view) {
 	const screen = page.viewportSize().width;
 	const inside = await page.evaluate(() => document.documentElement.scrollWidth);
 	assert.ok(inside <= screen, `${view} is ${inside} pixels wide on a screen of ${screen}`);
+	// What sticks out of its card makes the page no wider.
+	const cut = await page.evaluate(() => {
+		const scrolls = (e) => e && (["auto", "scroll"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+		const edge = (e) => e.closest(".card")?.getBoundingClientRect().right ?? innerWidth;
+		return [...document.querySelectorAll("a, button, input, select, textarea, img")]
+			.filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > edge(e) + 1 && !scrolls(e.parentElement))
+			.map((e) => e.outerHTML.slice(0, 200));
+	});
+	assert.deepEqual(cut, [], `${view} has what is wider than its card`);
 }
 
 const pictures = join(root, ".local", "screenshots");

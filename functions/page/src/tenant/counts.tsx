@@ -1,6 +1,7 @@
 // Compares traffic counts with a finished job: drop a CSV, see the GEH of each count and the plot.
 import { useEffect, useState } from "preact/hooks";
 import { type Job, Problem, type Schemas, send } from "../api";
+import { narrow } from "../drawn";
 import { DropZone } from "../dropzone";
 import { number, percent, plural } from "../format";
 import { Card, Loading, ProblemNotice, Scroll } from "../parts";
@@ -54,7 +55,8 @@ async function compare(job: Job, file: File, signal: AbortSignal): Promise<Compa
 	const text = await file.text();
 	const request = { method: "POST", text, signal, headers: { "Content-Type": "text/csv" } };
 	const counts = (await (await send(`/jobs/${job.job_id}/counts`, request)).json()) as Schemas["Counts"];
-	const plot = await send(`/jobs/${job.job_id}/counts/scatter.svg?theme=${theme.value}&height=700`, request);
+	const size = narrow() ? "width=600&height=600" : "height=700";
+	const plot = await send(`/jobs/${job.job_id}/counts/scatter.svg?theme=${theme.value}&${size}`, request);
 	return { name: file.name, counts, svg: URL.createObjectURL(await plot.blob()) };
 }
 
@@ -98,7 +100,7 @@ function Comparison({ of: { name, counts, svg } }: { of: Compared }) {
 						<tbody>
 							{counts.rows.slice(0, mostRows).map((r) => (
 								<tr key={r.line}>
-									<td class="name">
+									<td class="name place">
 										{r.places.join(" ")}
 										{r.message && <span class="muted small"> {r.message}</span>}
 									</td>
