@@ -20,7 +20,7 @@ import (
 // gameFolder is the folder of scenarios that SUMO itself carries.
 func gameFolder(at release.Installation) string { return filepath.Join(at.Home, "tools", "game") }
 
-// gameOf is that folder, zipped as a person would, but without compression: under the race detector that takes half a minute.
+// gameOf is that folder, zipped as a person would, but without compression, which would take longer than the rest of a test.
 func gameOf(t testing.TB, at release.Installation) []byte {
 	t.Helper()
 	var parts []part
