@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -188,7 +189,22 @@ func load(t *testing.T) filesys.FileSystem {
 // bare is an installation of the base and the components that no overlay uses.
 const bare = "/overlays/kourier-pingsource-and-monitoring"
 
-func all(t *testing.T) (found []installation) {
+var (
+	renderOnce sync.Once
+	rendered   []installation
+)
+
+// all are the installations of every overlay, and the bare one. Tests share them, and change nothing in them.
+func all(t *testing.T) []installation {
+	t.Helper()
+	renderOnce.Do(func() { rendered = renderAll(t) })
+	if len(rendered) == 0 {
+		t.Fatal("the overlays were not rendered, as the test that tried first says")
+	}
+	return rendered
+}
+
+func renderAll(t *testing.T) (found []installation) {
 	t.Helper()
 	files := load(t)
 	err := files.WriteFile(bare+"/kustomization.yaml",

@@ -58,20 +58,15 @@ func deploy(t testing.TB) *deployment {
 	if err := store.EnsureBucket(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	sumoRun, err := localtest.SumoRunBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &deployment{env: []string{
 		asFunction + "=1", "DATABASE_URL=" + database, "ADMIN_KEY=" + adminKey,
 		"S3_ENDPOINT=" + cfg.Endpoint, "S3_BUCKET=" + cfg.Bucket, "S3_ACCESS_KEY=" + cfg.AccessKey, "S3_SECRET_KEY=" + cfg.SecretKey,
-		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + buildSumoRun(t), "ENGINE=local", "RECONCILE_WINDOW=30s", "SHUTDOWN_QUIET=0s",
+		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + sumoRun, "ENGINE=local", "RECONCILE_WINDOW=30s", "SHUTDOWN_QUIET=0s",
 	}}
-}
-
-func buildSumoRun(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run").CombinedOutput(); err != nil {
-		t.Fatalf("building sumo-run: %v: %s", err, out)
-	}
-	return path
 }
 
 // start runs one function in its own process and returns its URL. At the end of the test it must stop cleanly.

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +40,10 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("LEGACY_CALLBACKS", "ignore"); err != nil {
 		panic(err)
 	}
+	// Most of these tests wait, for a job or for a limit of time to pass, and leave the processors to others.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	localtest.Main(m)
 }
 
@@ -51,14 +57,8 @@ var programs = sync.OnceValues(func() (settings Settings, err error) {
 	if settings.ObjectStore, err = localtest.ObjectStoreBinary(ctx); err != nil {
 		return settings, err
 	}
-	settings.SumoRun = filepath.Join(filepath.Dir(settings.ObjectStore), "sumo-run-test")
-	out, err := exec.CommandContext(
-		ctx, "go", "build", "-o", settings.SumoRun, "github.com/sumo-k8/sumo-k8/pkg/sumo/sumo-run",
-	).CombinedOutput()
-	if err != nil {
-		return settings, fmt.Errorf("building sumo-run: %w: %s", err, out)
-	}
-	return settings, nil
+	settings.SumoRun, err = localtest.SumoRunBinary()
+	return settings, err
 })
 
 // service is a running service with a client that checks every answer against the OpenAPI document.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
 func TestThePrintedLinesWorkWhenPasted(t *testing.T) {
@@ -13,10 +15,8 @@ func TestThePrintedLinesWorkWhenPasted(t *testing.T) {
 	s := startService(t)
 	var usage strings.Builder
 	bin := t.TempDir()
-	if out, err := exec.CommandContext(
-		t.Context(), "go", "build", "-o", bin, "github.com/sumo-k8/sumo-k8/pkg/client/sumo-k8",
-	).CombinedOutput(); err != nil {
-		t.Fatalf("building the command line: %v: %s", err, out)
+	if err := localtest.Build(t.Context(), filepath.Join(bin, "sumo-k8"), "pkg/client/sumo-k8"); err != nil {
+		t.Fatal(err)
 	}
 	printUsage(&usage, s.url, s.adminKey, t.TempDir(), bin)
 	_, rest, _ := strings.Cut(usage.String(), "look at it:\n")

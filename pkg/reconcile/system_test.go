@@ -296,9 +296,9 @@ func (c *client) checkEvents(t *testing.T, id string) {
 // TestOnRealServers runs SUMO, and keeps record in Postgres and objects in S3.
 func TestOnRealServers(t *testing.T) {
 	t.Parallel()
-	sumoRun := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.Command("go", "build", "-o", sumoRun, "../../pkg/sumo/sumo-run").CombinedOutput(); err != nil {
-		t.Fatalf("building sumo-run: %v: %s", err, out)
+	sumoRun, err := localtest.SumoRunBinary()
+	if err != nil {
+		t.Fatal(err)
 	}
 	roomy := tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 100}
 

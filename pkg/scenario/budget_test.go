@@ -12,12 +12,19 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// detectors is an additional file that takes so much of what may be remembered of names, in per cent.
+// fewNames are limits under which little may be kept of names: made-up files that exceed it stay small.
+func fewNames() Limits {
+	limits := DefaultLimits()
+	limits.Names = memoryBudget / 8
+	return limits
+}
+
+// detectors is an additional file that takes so much of what fewNames lets be kept of names, in per cent.
 func detectors(id string, percent int) string {
 	var b strings.Builder
 	b.WriteString("<additional>\n")
 	long := strings.Repeat("x", 100) + "/" + strings.Repeat("y", 100) + "/" + id
-	for i := range percent * memoryBudget / 100 / (2*(len(long)+len("-12345.xml")+len("e1Detector")) + record) {
+	for i := range percent * fewNames().Names / 100 / (2*(len(long)+len("-12345.xml")+len("e1Detector")) + record) {
 		fmt.Fprintf(&b, "<e1Detector file=\"%s-%05d.xml\"/>\n", long, i)
 	}
 	b.WriteString("</additional>")
@@ -54,7 +61,7 @@ func TestOnlyNamesThatAConfigurationLeadsToCount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m, err := inspect(t, test.zip, DefaultLimits())
+			m, err := inspect(t, test.zip, fewNames())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +86,7 @@ func TestWhatIsReadAgainIsJudgedInFull(t *testing.T) {
 	t.Parallel()
 	odd := strings.Replace(detectors("b", 60), "<additional>", `<additional><e1Detector file="o.xml" colour="red"/>`, 1)
 	m, err := inspect(t, scenarioOf(t, `<a value="b.xml"/>`, stored("a.xml", detectors("a", 70)), stored("b.xml", odd),
-		stored("c.xml", detectors("c", 70))), DefaultLimits())
+		stored("c.xml", detectors("c", 70))), fewNames())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,15 +109,15 @@ func TestFilesAreReadAgainWithinLimits(t *testing.T) {
 		parts = append(parts, entryOf(fmt.Sprintf("%d.sumocfg", i), strings.Replace(cfg, "</input>", `<a value="`+half+`"/></input>`, 1)))
 	}
 	data := zipOf(t, parts...)
-	limits := DefaultLimits()
-	limits.Unpacked = 8 << 20
+	limits := fewNames()
+	limits.Unpacked = 1 << 20
 	counted := &counting{r: bytes.NewReader(data)}
 	m, err := Inspect(t.Context(), Zip(counted, int64(len(data))), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refused := len(m.Configs) - len(m.topmost(sound)); refused == 0 || refused == len(m.Configs) || counted.n > 20<<20 {
-		t.Errorf("%d of %d configurations are refused, after %d MiB", refused, len(m.Configs), counted.n>>20)
+	if refused := len(m.Configs) - len(m.topmost(sound)); refused == 0 || refused == len(m.Configs) || counted.n > 4<<20 {
+		t.Errorf("%d of %d configurations are refused, after %d KiB", refused, len(m.Configs), counted.n>>10)
 	}
 }
 
@@ -131,11 +138,11 @@ func TestAStoreThatFailsWhenAFileIsReadAgainIsNoFaultOfTheZip(t *testing.T) {
 	data := scenarioOf(t, `<a value="a.xml"/>`, stored("a.xml", detectors("a", 70)), stored("b.xml", detectors("b", 60)))
 	away := errors.New("the store is unreachable")
 	all := &counting{r: bytes.NewReader(data)}
-	if _, err := Inspect(t.Context(), Zip(all, int64(len(data))), DefaultLimits()); err != nil {
+	if _, err := Inspect(t.Context(), Zip(all, int64(len(data))), fewNames()); err != nil {
 		t.Fatal(err)
 	}
 	for left := all.n - 100<<10; left < all.n; left += 20 << 10 {
-		_, err := Inspect(t.Context(), Zip(&exhausted{bytes.NewReader(data), left, away}, int64(len(data))), DefaultLimits())
+		_, err := Inspect(t.Context(), Zip(&exhausted{bytes.NewReader(data), left, away}, int64(len(data))), fewNames())
 		if !errors.Is(err, away) || problem.CodeOf(err) == problem.ScenarioInvalid {
 			t.Errorf("got %v", err)
 		}

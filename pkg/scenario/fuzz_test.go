@@ -24,7 +24,7 @@ func FuzzInspect(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	limits := Limits{Upload: 1 << 20, Unpacked: 8 << 20, Entries: 50, Ratio: 200}
+	limits := Limits{Upload: 1 << 20, Unpacked: 8 << 20, Entries: 50, Ratio: 200, Names: memoryBudget}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		size := int64(len(data))
 		m, err := Inspect(t.Context(), Zip(bytes.NewReader(data), size), limits)

@@ -34,7 +34,7 @@ func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error)
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
 		held: map[string]bool{}, program: limits.Program,
 	}
-	in.budget = budget{memoryBudget, in.spill}
+	in.budget = budget{limits.Names, in.spill}
 	if in.version == "" {
 		in.version = newestVersion()
 	}

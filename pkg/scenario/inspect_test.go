@@ -111,7 +111,7 @@ func TestInspectRefuses(t *testing.T) {
 	option := func(settings string) []byte { return scenarioOf(t, settings) }
 	withNet := func(text string) []byte { return scenarioOf(t, "", entryOf("n.net.xml", text)) }
 	few := DefaultLimits()
-	few.Entries, few.Unpacked = 5, 10<<20
+	few.Entries, few.Unpacked = 5, 1<<20
 
 	for name, test := range map[string]struct {
 		zip      []byte
@@ -127,10 +127,10 @@ func TestInspectRefuses(t *testing.T) {
 		"overlapping entries":        {zip: overlapping(t), message: "overlaps"},
 		"too many entries": {zip: scenarioOf(t, "", entryOf("1", ""), entryOf("2", ""), entryOf("3", "")), limits: few,
 			message: "6 files and folders; at most 5"},
-		"too much when unpacked": {zip: scenarioOf(t, "", stored("x", strings.Repeat("x", 11<<20))), limits: few,
-			message: "unpack to more than 10.0 MiB"},
-		"too much when unpacked twice": {zip: scenarioOf(t, "", stored("x.gz", gzipped("<a>"+noise(6<<20)+"</a>")), stored("y.gz",
-			gzipped("<a>"+noise(6<<20)+"</a>"))), limits: few, location: "y.gz", message: "unpack to more than 10.0 MiB"},
+		"too much when unpacked": {zip: scenarioOf(t, "", stored("x", strings.Repeat("x", 2<<20))), limits: few,
+			message: "unpack to more than 1.0 MiB"},
+		"too much when unpacked twice": {zip: scenarioOf(t, "", stored("x.gz", gzipped("<a>"+noise(600<<10)+"</a>")), stored("y.gz",
+			gzipped("<a>"+noise(600<<10)+"</a>"))), limits: few, location: "y.gz", message: "unpack to more than 1.0 MiB"},
 		"an empty zip": {zip: zipOf(t), message: "zip is empty"},
 		"a zip of litter": {zip: zipOf(t, entryOf("__MACOSX/._s.sumocfg", "x"), entryOf("a/.DS_Store", "x")),
 			message: "zip is empty"},
@@ -519,7 +519,8 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 				!strings.Contains(p.Items[0].Message, test.message) {
 				t.Errorf("used: %v", err)
 			}
-			m, err := inspect(t, at("other.xml"), DefaultLimits())
+			data := at("other.xml")
+			m, err := inspect(t, data, DefaultLimits())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -532,7 +533,6 @@ func TestInspectRefusesWhatIsUsedOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			data := at("other.xml")
 			if err := Extract(t.Context(), Zip(bytes.NewReader(data), int64(len(data))), DefaultLimits(), root, m.Configs[0].Reads); err != nil {
 				t.Error(err)
 			}

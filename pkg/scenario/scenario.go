@@ -192,6 +192,8 @@ type Limits struct {
 	// Ratio is the most that one entry may unpack to, as a multiple of its packed size. It applies beyond a size at
 	// which a false alarm is no loss: small files of zeros compress further than any bomb.
 	Ratio int64
+	// Names is how much may be kept of the names in files, in bytes.
+	Names int
 	// SUMOVersion is the version that runs, such as "1.28"; empty is the newest. It decides only where names of outputs point.
 	SUMOVersion string
 	// Config is a file that is judged as a configuration whatever its name, by its path or a base name that only it has; may be empty.
@@ -205,5 +207,5 @@ type Limits struct {
 // DefaultLimits allow a large city with a day's demand. A ratio of 200 is five times what XML of SUMO's own outputs
 // reaches with deflate; deflate itself cannot exceed 1032.
 func DefaultLimits() Limits {
-	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200}
+	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200, Names: memoryBudget}
 }

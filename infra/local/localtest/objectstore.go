@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // binaryVariable names an object store that is built already, so that the tests do not build it.
@@ -28,25 +25,19 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 		return "", err
 	}
 	source := filepath.Join(root, "infra", "local", "objectstore")
-	bin := filepath.Join(root, ".local", "bin")
-	binary := filepath.Join(bin, "objectstore")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
+	binary, unlock, err := lockBinary(root, "objectstore")
+	if err != nil {
 		return "", fmt.Errorf("build the object store: %w", err)
 	}
-	// The test binaries of several packages run at once. The first one builds, the others wait for it.
-	lock := flock.New(filepath.Join(bin, "objectstore.lock"))
-	if err := lock.Lock(); err != nil {
-		return "", fmt.Errorf("build the object store: %w", err)
-	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 	fresh, err := newer(binary, source)
 	if err != nil || fresh {
 		return binary, err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	cmd := command(ctx, binary, ".")
 	cmd.Dir = source
 	// Neither a workspace nor the flags of the module under test apply to this module.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-buildvcs=false")
+	cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
 	}

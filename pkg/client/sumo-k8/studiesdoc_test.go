@@ -49,9 +49,8 @@ func testStudiesDocument(t *testing.T, s *service.Server) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute) // half a minute on two idle cores
 	defer cancel()
 	bin := localtest.Folder(t)
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(bin, "sumo-k8"), ".").CombinedOutput()
-	if err != nil {
-		t.Fatalf("building sumo-k8: %v: %s", err, out)
+	if err := localtest.Build(ctx, filepath.Join(bin, "sumo-k8"), "pkg/client/sumo-k8"); err != nil {
+		t.Fatal(err)
 	}
 	u := tenant(t, s)
 	for _, name := range []string{"docs", "test_networks"} { // what the commands write goes into the user's folder

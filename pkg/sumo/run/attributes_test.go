@@ -64,6 +64,9 @@ func attributes(t *testing.T, values ...string) (list []simulation.Attribute) {
 	return list
 }
 
+// corridorEnd is when each value has made a difference in the corridor, in seconds.
+const corridorEnd = 1200
+
 // TestValuesOfAStudyGiveTheNumbersOfARewrittenScenario holds a run that sets values to plain SUMO on files that are changed by hand.
 func TestValuesOfAStudyGiveTheNumbersOfARewrittenScenario(t *testing.T) {
 	t.Parallel()
@@ -109,18 +112,18 @@ func TestValuesOfAStudyGiveTheNumbersOfARewrittenScenario(t *testing.T) {
 	}
 	asItIs := func(_, text string) string { return text }
 	for _, sumo := range []release.Installation{sumotest.Newest(t), sumotest.Oldest(t)} {
-		unchanged, said := plain(t, sumo, question{config: "corridor.sumocfg", files: corridor(t, asItIs)})
+		unchanged, said := plain(t, sumo, question{"corridor.sumocfg", corridor(t, asItIs), corridorEnd})
 		if !unchanged.Runs {
 			t.Fatal(said)
 		}
 		for name, test := range tests {
 			t.Run(sumo.Version+" "+name, func(t *testing.T) {
 				t.Parallel()
-				want, said := plain(t, sumo, question{config: "corridor.sumocfg", files: corridor(t, test.by)})
+				want, said := plain(t, sumo, question{"corridor.sumocfg", corridor(t, test.by), corridorEnd})
 				if !want.Runs || cmp.Equal(unchanged, want) && !strings.Contains(name, "moves") {
 					t.Fatalf("plain SUMO has the same numbers, or none: %s", said)
 				}
-				outcome, out := carriedOut(t, sumo, question{config: "corridor.sumocfg", files: corridor(t, asItIs)}, test.options)
+				outcome, out := carriedOut(t, sumo, question{"corridor.sumocfg", corridor(t, asItIs), corridorEnd}, test.options)
 				if !outcome.Succeeded() {
 					t.Fatal(outcome)
 				}
@@ -130,13 +133,13 @@ func TestValuesOfAStudyGiveTheNumbersOfARewrittenScenario(t *testing.T) {
 				}
 				if strings.Contains(name, "moves") {
 					queues, err := os.ReadFile(filepath.Join(out, "queues.xml"))
-					if n := strings.Count(string(queues), "<interval"); err != nil || n != 4200/60 {
+					if n := strings.Count(string(queues), "<interval"); err != nil || n != corridorEnd/60 {
 						t.Errorf("the output has %d intervals, %v", n, err)
 					}
 				}
 				options := test.options
 				options.Check = true
-				checked, _ := carriedOut(t, sumo, question{config: "corridor.sumocfg", files: corridor(t, asItIs)}, options)
+				checked, _ := carriedOut(t, sumo, question{"corridor.sumocfg", corridor(t, asItIs), corridorEnd}, options)
 				if !checked.Succeeded() || len(checked.Warnings) > 0 {
 					t.Errorf("a check says: %s: %s %q", checked.Reason, checked.Message, checked.Warnings)
 				}

@@ -23,7 +23,7 @@ import (
 
 // How many scenarios are made for the oracle: on each change, and where all versions run.
 const (
-	generatedOften = 60
+	generatedOften = 30
 	generatedAll   = 500
 )
 

@@ -61,10 +61,8 @@ func TestSUMOOpensNothingOutside(t *testing.T) {
 			if err := os.WriteFile(r.Scenario, zip, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			end := 60.0
-			r.Options = simulation.Options{End: &end, Outputs: simulation.Outputs()}
-			if network == "multi_config" { // its morning begins later
-				r.Options.ConfigFile, r.Options.End = "morning.sumocfg", nil
+			r.Options = simulation.Options{
+				ConfigFile: firstConfig(t, r.Scenario), End: shortly(network, 60), Outputs: simulation.Outputs(),
 			}
 			trace := filepath.Join(dir, "trace")
 			sumo := r.Binary

@@ -118,8 +118,9 @@ func handCommand(t testing.TB, r Run, c simulation.Controller, config string) *e
 	return cmd
 }
 
-// measured is what differs between any two runs of SUMO: the comment with the time and all options, and how long each step took.
-var measured = regexp.MustCompile(`(?s)<!--.*?-->| duration="\d+"/>`)
+// comments and stepTimes are what differs between any two runs of SUMO: the comment with the time and all options, and how long each step
+// took.
+var comments = regexp.MustCompile(`(?s)<!--.*?-->`)
 
 func filesOf(t *testing.T, folder string) map[string]string {
 	t.Helper()
@@ -127,7 +128,7 @@ func filesOf(t *testing.T, folder string) map[string]string {
 	err := fs.WalkDir(os.DirFS(folder), ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			text, err := os.ReadFile(filepath.Join(folder, name))
-			found[name] = measured.ReplaceAllString(string(text), "")
+			found[name] = stepTimes.ReplaceAllString(comments.ReplaceAllString(string(text), ""), "/>")
 			return err
 		}
 		return err

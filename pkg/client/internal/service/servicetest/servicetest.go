@@ -54,12 +54,12 @@ func Start(t testing.TB) *service.Server {
 }
 
 // likeThisTest are the flags with which the packages of this test were compiled, so that they need not be again.
-func likeThisTest() []string {
+func likeThisTest() (flags []string) {
 	info, _ := debug.ReadBuildInfo()
 	for _, setting := range info.Settings {
-		if setting.Key == "-race" && setting.Value == "true" {
-			return []string{"-race"}
+		if setting.Key == "-race" || setting.Key == "-gcflags" {
+			flags = append(flags, setting.Key+"="+setting.Value)
 		}
 	}
-	return nil
+	return flags
 }

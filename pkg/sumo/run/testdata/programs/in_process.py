@@ -5,7 +5,7 @@ import libsumo as traci
 
 traci.start(["sumo", "-c", sys.argv[1], "--tripinfo-output", "libsumo_trips.xml"])
 halting = 0
-while traci.simulation.getTime() < 200:
+while traci.simulation.getTime() < 100:
     traci.simulationStep()
     halting += sum(traci.edge.getLastStepHaltingNumber(e) for e in traci.edge.getIDList())
 traci.close()

@@ -12,7 +12,7 @@ options = parser.parse_args()
 traci.start(["sumo", "-c", options.config, "--step-length", "1", "--summary-output", options.out + "/pressure.xml"])
 with open(options.out + "/choices.csv", "w") as log:
     log.write("time,light,phase\n")
-    for step in range(120):
+    for step in range(60):
         traci.simulationStep()
         if step % options.hold:
             continue

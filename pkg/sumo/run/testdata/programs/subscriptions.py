@@ -9,7 +9,7 @@ import traci.constants as tc
 random.seed(int(sys.argv[2]))
 traci.start(["sumo", "-c", sys.argv[1], "--seed", sys.argv[2], "--fcd-output", "fcd.xml", "--fcd-output.skip-arrived"][:-1])
 speeds = []
-for step in range(150):
+for step in range(100):
     traci.simulationStep()
     for vehicle in traci.simulation.getDepartedIDList():
         traci.vehicle.subscribe(vehicle, (tc.VAR_SPEED, tc.VAR_ROAD_ID))
