@@ -115,14 +115,14 @@ func (t *Tree) await(report io.Closer, reports *json.Decoder) {
 	}
 }
 
-// Pids are the processes of the tree at this time.
+// Pids are the processes of the tree at this time, of which one is missing now and then.
 func (t *Tree) Pids() []int {
-	all, err := tasks()
+	tree, err := lineage(t.warden.Pid())
 	if err != nil {
 		return nil
 	}
 	var pids []int
-	for _, d := range descendants(t.warden.Pid(), all) {
+	for _, d := range tree {
 		pids = append(pids, d.pid)
 	}
 	return pids
