@@ -105,7 +105,7 @@ func newWarden(text string) (*warden, beginning) {
 		errno, _ := errors.AsType[syscall.Errno](err)
 		return nil, beginning{Failed: err.Error(), Errno: errno, Unconfined: errors.Is(err, ErrUnconfined)}
 	}
-	if err := json.Unmarshal([]byte(text), &e); err != nil {
+	if err := decode(text, &e); err != nil {
 		return failed(err)
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
