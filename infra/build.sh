@@ -7,7 +7,7 @@ mkdir -p "$bin"
 export CGO_ENABLED=0
 
 step=0
-steps=5
+steps=6
 build() { # NAME MODULE_FOLDER PACKAGE WHAT
 	step=$((step + 1))
 	local began=$SECONDS
@@ -17,6 +17,7 @@ build() { # NAME MODULE_FOLDER PACKAGE WHAT
 }
 build objectstore infra/local/objectstore . '(S3 server; the first time takes a minute or two)'
 build sumo-run . ./pkg/sumo/sumo-run '(runs one simulation)'
+build sumo-wall . ./pkg/confine/sumo-wall '(confines SUMO)'
 build local . ./functions/local '(every function on one port)'
 build demo . ./pkg/client/demo '(the demonstration)'
 build sumo-k8 . ./pkg/client/sumo-k8 '(the command line)'

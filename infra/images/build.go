@@ -42,7 +42,7 @@ type recipe struct {
 	env      []string
 }
 
-var runPrograms = []string{"pkg/sumo/sumo-run", "pkg/keeper/sumo-keeper"}
+var runPrograms = []string{"pkg/sumo/sumo-run", "pkg/confine/sumo-wall", "pkg/keeper/sumo-keeper"}
 
 const title = "org.opencontainers.image.title"
 

@@ -353,3 +353,39 @@ func TestWhatCannotBeStartedIsNoWallsFault(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTheCompanionIsAProgramBesideThisOne(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		make func(file string) error
+		want bool
+	}{
+		"nothing":   {func(string) error { return nil }, false},
+		"a program": {func(file string) error { return os.WriteFile(file, nil, 0o755) }, true},
+		"a file":    {func(file string) error { return os.WriteFile(file, nil, 0o644) }, false},
+		"a folder":  {func(file string) error { return os.Mkdir(file, 0o755) }, false},
+	} {
+		folder := t.TempDir()
+		file := filepath.Join(folder, companion)
+		if err := tc.make(file); err != nil {
+			t.Fatal(err)
+		}
+		want := self
+		if tc.want {
+			want = file
+		}
+		if got := starterIn(folder); got != want {
+			t.Errorf("beside %s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestAnUnknownOrderIsRefused(t *testing.T) {
+	t.Parallel()
+	if a := become(`{"path": "/bin/true", "more": true}`); !strings.Contains(a.Message, "unknown field") {
+		t.Errorf("a program: %+v", a)
+	}
+	if w, began := newWarden(`{"path": "/bin/true", "wall": {"more": true}}`); w != nil || !strings.Contains(began.Failed, "unknown field") {
+		t.Errorf("a warden: %+v", began)
+	}
+}

@@ -61,7 +61,7 @@ func Enter() {
 // become carries out the order, and returns only on failure.
 func become(text string) answer {
 	var o order
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
+	if err := decode(text, &o); err != nil {
 		return answer{Message: err.Error()}
 	}
 	var enforce func() error

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,6 +90,53 @@ func descendants(of int, all []task) []task {
 		tree = append(tree, children[tree[i].pid]...)
 	}
 	return tree
+}
+
+// listsChildren reports whether the kernel lists the children of threads (CONFIG_PROC_CHILDREN).
+var listsChildren = sync.OnceValue(func() bool {
+	_, err := os.Stat("/proc/thread-self/children")
+	return err == nil
+})
+
+// lineage are the descendants of a process, found from parent to child: the effort depends on their number, and not on that of all
+// processes. A child is missing now and then, when a sibling or the thread that started it ends at that moment.
+func lineage(of int) ([]task, error) {
+	if !listsChildren() {
+		all, err := tasks()
+		return descendants(of, all), err
+	}
+	var tree []task
+	seen := map[int]bool{} // a child whose thread ends becomes another's
+	for next := []int{of}; len(next) > 0; next = next[1:] {
+		for _, pid := range childrenOf(next[0]) {
+			if t, err := taskOf(pid); err == nil && !seen[pid] {
+				seen[pid] = true
+				tree, next = append(tree, t), append(next, pid)
+			}
+		}
+	}
+	return tree, nil
+}
+
+// childrenOf are the children of a process; none if it has ended.
+func childrenOf(pid int) (children []int) {
+	folder := fmt.Sprintf("/proc/%d/task/", pid)
+	threads, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	for _, thread := range threads {
+		list, err := os.ReadFile(folder + thread.Name() + "/children")
+		if err != nil {
+			continue
+		}
+		for field := range strings.FieldsSeq(string(list)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				children = append(children, child)
+			}
+		}
+	}
+	return children
 }
 
 // proportional is the memory that processes occupy, each with its share of what it shares with others.

@@ -63,7 +63,7 @@ func startTree(cmd *exec.Cmd, w Wall, network bool) (*Tree, simulation.Confineme
 		return nil, simulation.Confinement{}, fmt.Errorf("opening a pipe: %w", err)
 	}
 	child := &exec.Cmd{
-		Path: self, Args: []string{wardenMarker, string(text)}, Env: []string{},
+		Path: starter(), Args: []string{wardenMarker, string(text)}, Env: []string{},
 		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{reporter},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
@@ -115,14 +115,14 @@ func (t *Tree) await(report io.Closer, reports *json.Decoder) {
 	}
 }
 
-// Pids are the processes of the tree at this time.
+// Pids are the processes of the tree at this time, of which one is missing now and then.
 func (t *Tree) Pids() []int {
-	all, err := tasks()
+	tree, err := lineage(t.warden.Pid())
 	if err != nil {
 		return nil
 	}
 	var pids []int
-	for _, d := range descendants(t.warden.Pid(), all) {
+	for _, d := range tree {
 		pids = append(pids, d.pid)
 	}
 	return pids

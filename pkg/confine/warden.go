@@ -105,7 +105,7 @@ func newWarden(text string) (*warden, beginning) {
 		errno, _ := errors.AsType[syscall.Errno](err)
 		return nil, beginning{Failed: err.Error(), Errno: errno, Unconfined: errors.Is(err, ErrUnconfined)}
 	}
-	if err := json.Unmarshal([]byte(text), &e); err != nil {
+	if err := decode(text, &e); err != nil {
 		return failed(err)
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -136,11 +136,15 @@ const (
 	watchAtMost = 500 * time.Millisecond
 )
 
+// thoroughEvery is how many looks there are to one that goes through all processes of the machine, in which nothing can be missing.
+const thoroughEvery = 10
+
 // watch holds the tree to its limits and carries out signals until the program ends; then it kills what is left. It returns the program's
 // status.
 func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.WaitStatus {
 	var end ending
 	timer := time.NewTimer(watchEvery)
+	looks := 0
 	for running := true; running; {
 		select {
 		case <-w.program.Done():
@@ -153,10 +157,10 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 			}
 		case <-timer.C:
 			began := time.Now()
-			all, err := tasks()
-			if err == nil {
-				w.reap(all)
-				end.Broken = w.broken(descendants(os.Getpid(), all))
+			looks++
+			if tree, err := look(looks%thoroughEvery == 0); err == nil {
+				w.reap(tree)
+				end.Broken = w.broken(tree)
 			}
 			running = end.Broken == ""
 			timer.Reset(min(max(watchEvery, 20*time.Since(began)), watchAtMost))
@@ -169,6 +173,15 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 		return 0
 	}
 	return exit.Sys().(syscall.WaitStatus)
+}
+
+// look returns the descendants of this process.
+func look(thorough bool) ([]task, error) {
+	if !thorough {
+		return lineage(os.Getpid())
+	}
+	all, err := tasks()
+	return descendants(os.Getpid(), all), err
 }
 
 // broken is the limit that these processes break.
@@ -196,8 +209,8 @@ func (w *warden) broken(tree []task) limit {
 }
 
 // reap collects the orphans that have ended. The program itself is collected elsewhere.
-func (w *warden) reap(all []task) {
-	for _, t := range all {
+func (w *warden) reap(tree []task) {
+	for _, t := range tree {
 		if t.state == 'Z' && t.parent == os.Getpid() && t.pid != w.program.Pid() {
 			_, _ = unix.Wait4(t.pid, nil, unix.WNOHANG, nil)
 		}

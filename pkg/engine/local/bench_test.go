@@ -28,14 +28,18 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// sumoRun builds sumo-run.
+// sumoRun builds sumo-run, and what lies beside it in a release.
 func sumoRun(t testing.TB) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "sumo-run")
-	if out, err := exec.Command("go", "build", "-o", program, "../../sumo/sumo-run").CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", dir, "../../sumo/sumo-run", "../../confine/sumo-wall")
+	if _, measured := t.(*testing.B); measured { // as in a release; tests take what is compiled already
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building sumo-run: %v: %s", err, out)
 	}
-	return program
+	return filepath.Join(dir, "sumo-run")
 }
 
 // real is an engine whose runs are SUMO's.

@@ -23,8 +23,9 @@ import (
 // in milliseconds, and those of the chunk as multiples of each loop's.
 func BenchmarkChunk(b *testing.B) {
 	sumo := sumotest.Newest(b)
-	program := filepath.Join(b.TempDir(), "sumo-run")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", program, "../sumo-run")
+	dir := b.TempDir()
+	program := filepath.Join(dir, "sumo-run")
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", dir, "../sumo-run", "../../confine/sumo-wall")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)

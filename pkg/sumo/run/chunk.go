@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -46,6 +47,9 @@ const (
 
 // lockPatience bounds the wait for the lock, which a keeper may hold for a moment.
 const lockPatience = 10 * time.Second
+
+// briefRun is how long a run of a study may take whose progress nobody follows.
+const briefRun = 10 * time.Second
 
 // ClosingTime bounds checking and keeping the outputs after a stop, so that a run never hangs.
 const ClosingTime = 5 * time.Minute
@@ -90,6 +94,7 @@ type execution struct {
 	progress *overall
 	proofs   proofs
 	counted  demandCounts
+	brief    atomic.Bool // the last run to end was
 
 	skip     map[string]bool
 	lanes    int // runs that may go on at a time
@@ -457,8 +462,9 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 	r.ProgressFile, r.heard = x.progressOf(run.ID), func(n int) { x.progress.set(run.ID, n) }
 	r.shared, r.slot, r.counted = x.library.files(r), slot, &x.counted
 	if !x.List.Single {
-		r.study, r.Console = true, nil
+		r.study, r.brief, r.Console = true, x.brief.Load(), nil
 	}
+	began := time.Now()
 	e := end{run: run.ID, kept: true}
 	if err := os.RemoveAll(r.Out); err != nil { // of a process that was killed
 		e.outcome = failed(blame(err, "The run's folders could not be prepared"))
@@ -476,6 +482,7 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 	}
 	if e.kept {
 		e.outcome = r.conclude(e.outcome)
+		x.brief.Store(e.outcome.Succeeded() && time.Since(began) < briefRun)
 	}
 	// What cannot be removed is in nobody's way.
 	_ = os.Remove(r.ProgressFile)

@@ -153,8 +153,12 @@ const (
 
 // buffering is the environment that sets the buffer of SUMO's step lines. SUMO writes them through C's stdout, which is fully buffered on
 // a pipe: they would arrive some forty at a time, and a slow run would look dead for minutes. A terminal does not help (its buffer holds
-// eleven lines). coreutils' library sets the buffer, as its program stdbuf has it do. Without that library only the progress is coarser.
+// eleven lines). coreutils' library sets the buffer, as its program stdbuf has it do. Without that library only the progress is coarser,
+// which does not matter to a brief run: loading the library takes SUMO a millisecond.
 func (r Run) buffering() []string {
+	if r.brief {
+		return nil
+	}
 	library := filepath.Join(bufferLibrary, "libstdbuf.so")
 	if _, err := os.Stat(library); err != nil {
 		return nil

@@ -80,11 +80,13 @@ type Run struct {
 
 	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
 	// which of the runs that go on at the same time this is; whether it is a study's, which has others beside it and leaves what statistics
-	// of the study need; what its runs have counted; and who else hears of the progress, in thousandths.
+	// of the study need, and whether one of these has just shown that they are brief; what its runs have counted; and who else hears of the
+	// progress, in thousandths.
 	shared  string
 	valid   bool
 	slot    int
 	study   bool
+	brief   bool
 	counted *demandCounts
 	heard   func(thousandths int)
 

@@ -142,6 +142,32 @@ func TestARunHasAThousandStepLinesAtMost(t *testing.T) {
 	}
 }
 
+func TestSUMOHoldsBackFewStepLines(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(filepath.Join(bufferLibrary, "libstdbuf.so")); err != nil {
+		t.Skip(err)
+	}
+	for _, tc := range []struct {
+		r    Run
+		want string // the buffer in bytes; empty for that of C
+	}{
+		{Run{}, "256"},
+		{Run{study: true}, "1024"},
+		{Run{study: true, brief: true}, ""},
+		{Run{Options: simulation.Options{Check: true}}, "0"},
+	} {
+		got := ""
+		for _, variable := range tc.r.buffering() {
+			if size, found := strings.CutPrefix(variable, "_STDBUF_O="); found {
+				got = size
+			}
+		}
+		if got != tc.want {
+			t.Errorf("study %v, brief %v, check %v: %q, want %q", tc.r.study, tc.r.brief, tc.r.Options.Check, got, tc.want)
+		}
+	}
+}
+
 func TestEdgeDataHasAHundredIntervalsAtMost(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

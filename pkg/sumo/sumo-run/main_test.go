@@ -350,3 +350,50 @@ func TestPrintGeneration(t *testing.T) {
 		t.Errorf("%d: %q %q", code, stdout.String(), stderr.String())
 	}
 }
+
+// TestSumoWallStartsSUMO has sumo-run beside the real sumo-wall, and beside others that must not go unnoticed.
+func TestSumoWallStartsSUMO(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sumo := sumotest.Newest(t)
+	confinement := func(t *testing.T, wall string) ([]byte, error) {
+		t.Helper()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "sumo-run"), text, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		switch wall {
+		case "":
+		case "built":
+			build := exec.Command("go", "build", "-o", dir, "../../confine/sumo-wall")
+			build.Env = append(os.Environ(), "CGO_ENABLED=0")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("building sumo-wall: %v: %s", err, out)
+			}
+		default:
+			if err := os.WriteFile(filepath.Join(dir, "sumo-wall"), []byte(wall), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command(filepath.Join(dir, "sumo-run"), "--print-confinement", "--confinement", "require")
+		cmd.Env = append(os.Environ(), asSumoRun+"=1", "SUMO_BINARY="+sumo.Binary, "SUMO_HOME="+sumo.Home)
+		return cmd.Output()
+	}
+	alone, err := confinement(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if beside, err := confinement(t, "built"); err != nil || !bytes.Equal(beside, alone) {
+		t.Errorf("with sumo-wall %s, without it %s: %v", beside, alone, err)
+	}
+	if out, err := confinement(t, "#!/bin/sh\nexit 3\n"); err == nil {
+		t.Errorf("with another program in its place: %s", out)
+	}
+}
