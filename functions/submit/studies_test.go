@@ -196,6 +196,8 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 		}},
 		"too many runs": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [{"name": "d", "set": "scale", "values": [1, 2]}],
 			"replications": {"seeds": "1:5001"}}`, 400, []string{"body.replications 10002"}},
+		"names that cannot be stored": {`{"name": "x\u0000", "variants": [{"name": "\u0000", "scenario": "SCENARIO"}], "replications": {"seeds": [1]},
+			"dry_run": true}`, 400, []string{"body.name NUL", "body.variants[0].name NUL"}},
 		"too many seeds": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"seeds": "1:10001"}}`, 400,
 			[]string{"body.replications.seeds 10001;"}},
 		"too many points": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
