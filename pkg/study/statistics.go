@@ -52,6 +52,9 @@ type Fate struct {
 // Incomplete reports whether a run of the point has ended without a result.
 func (f Fate) Incomplete() bool { return f.Missing > 0 }
 
+// Biased reports whether runs are missing that were not cancelled, so that what is left looks better than it is.
+func (f Fate) Biased() bool { return f.Missing > f.Reasons[simulation.Cancelled] }
+
 // Fates say what has become of the runs of each point.
 func (d *Data) Fates() []Fate {
 	fates := make([]Fate, len(d.Points))
@@ -138,18 +141,18 @@ func (d *Data) Notes() []string {
 		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little "+
 			"too narrow.")
 	}
-	missing, cancelled, incomplete, open := 0, 0, 0, 0
+	missing, incomplete, open, biased := 0, 0, 0, false
 	for _, f := range d.Fates() {
 		missing += f.Missing
-		cancelled += f.Reasons[simulation.Cancelled]
 		open += f.Open
+		biased = biased || f.Biased()
 		if f.Incomplete() {
 			incomplete++
 		}
 	}
 	if missing > 0 {
 		note := fmt.Sprintf("%d of the runs, at %d of the points, ended without a result.", missing, incomplete)
-		if missing > cancelled {
+		if biased {
 			note += " Runs do not fail at random: those in congestion do, so that what is left looks better than it is."
 		}
 		notes = append(notes, note)
