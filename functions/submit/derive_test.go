@@ -130,6 +130,7 @@ func TestADerivationThatIsRefusedLeavesNothing(t *testing.T) {
 		says              string
 	}{
 		"nothing":               {id, "", "", http.StatusBadRequest, "Nothing would change"},
+		"a misspelt query":      {id, "?delte=square.rou.xml", changes, http.StatusBadRequest, `"query.delte"`},
 		"an unknown file":       {id, "?delete=x.xml", changes, http.StatusBadRequest, `\"x.xml\" is no file or folder`},
 		"an unknown scenario":   {strings.Repeat("0", 64), "", changes, http.StatusNotFound, "No scenario"},
 		"a needed file":         {id, "?delete=square.net.xml", "", http.StatusUnprocessableEntity, "square.net.xml"},

@@ -29,7 +29,7 @@ type PointFate struct {
 	Missing         int                        `json:"missing"`    // runs that have ended without a result
 	Open            int                        `json:"open"`       // runs that have not ended
 	Incomplete      bool                       `json:"incomplete"` // runs are missing
-	Reasons         map[string]int             `json:"reasons"`    // how many runs failed for which reason
+	Reasons         map[string]int             `json:"reasons"`    // how many of the missing runs ended for which reason
 	Teleports       *float64                   `json:"teleports"`  // mean over the runs that count
 	UnfinishedTrips *float64                   `json:"unfinished_trips"`
 	SumoVersions    []string                   `json:"sumo_versions"`

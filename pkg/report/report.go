@@ -336,7 +336,7 @@ func numbersOf(e study.Estimate, f fate) numbers {
 		n.SD = study.Quantity(e.SD, e.SD, "")
 	}
 	if !math.IsNaN(e.Relative) {
-		n.Relative = fmt.Sprintf("%.2g %%", 100*e.Relative)
+		n.Relative = study.Percent(e.Relative)
 	}
 	switch {
 	case e.Needed >= statistics.MostNeeded:

@@ -49,9 +49,11 @@ type itemAnswer struct {
 }
 
 type itemRequest struct {
-	ID    string    `path:"id"`
-	Limit int       `query:"limit" minimum:"1" maximum:"5" default:"1"`
-	Since time.Time `query:"since"`
+	ID    string            `path:"id"`
+	Limit int               `query:"limit" minimum:"1" maximum:"5" default:"1"`
+	Since time.Time         `query:"since"`
+	Share float64           `query:"share" minimum:"0" maximum:"1"`
+	From  Optional[float64] `query:"from"`
 }
 
 // setup serves an API with one operation for a tenant, one for operators, and those of add.
@@ -404,6 +406,8 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		"a number out of range": {"GET", "/items/1?limit=6", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no number":             {"GET", "/items/1?limit=many", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no time":               {"GET", "/items/1?since=yesterday", "", "Authorization: " + b.key, 400, "query.since"},
+		"not a number":          {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
+		"an endless number":     {"GET", "/items/1?from=-inf", "", "Authorization: " + b.key, 400, "query.from"},
 		"a missing member":      {"POST", "/operate", `{}`, "X-Admin-Key: " + operatorKey, 400, "body"},
 		"an unknown member":     {"POST", "/operate", `{"name": "x", "nam": 1}`, "X-Admin-Key: " + operatorKey, 400, "body.nam"},
 		"an empty member":       {"POST", "/operate", `{"name": ""}`, "X-Admin-Key: " + operatorKey, 400, "body.name"},

@@ -43,7 +43,7 @@ type PointFate struct {
 	Missing         int            `json:"missing" doc:"Runs that have ended without a result: failed or cancelled."`
 	Open            int            `json:"open" doc:"Runs that have not ended, or never began in a study that was stopped."`
 	Incomplete      bool           `json:"incomplete" doc:"Whether runs are missing. They are not missing at random: those in congestion fail first, so that means over the rest look better than they are."`
-	Reasons         map[string]int `json:"reasons" doc:"Of the failed runs, how many failed for which reason."`
+	Reasons         map[string]int `json:"reasons" doc:"Of the missing runs, how many ended for which reason."`
 	Teleports       *float64       `json:"teleports" doc:"Mean over the runs that count: vehicles that SUMO moved past a jam."`
 	UnfinishedTrips *float64       `json:"unfinished_trips" doc:"Mean over the runs that count: vehicles that had not arrived at the end, which no mean of finished trips counts."`
 	SumoVersions    []string       `json:"sumo_versions" doc:"That made the results."`

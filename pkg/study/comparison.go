@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -224,12 +225,24 @@ func Quantity(v, half float64, unit string) string {
 		decimals := max(0, 1-int(math.Floor(math.Log10(half))))
 		text = fmt.Sprintf("%.*f", min(decimals, 12), v)
 	} else {
-		text = fmt.Sprintf("%.6g", v)
+		text = significant(v, 6)
 	}
 	if unit != "" {
 		text += " " + unit
 	}
 	return text
+}
+
+// Percent is a share for people, with two significant digits.
+func Percent(share float64) string { return significant(100*share, 2) + " %" }
+
+// significant writes v rounded to so many digits, never with an exponent.
+func significant(v float64, digits int) string {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
+	if err != nil { // rounded up beyond the largest number
+		rounded = v
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
 // notes say what sets the points of pairs apart beside what the study varies.

@@ -326,7 +326,7 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 	fields, given := w.plan.fields(at)
 	located := func(i problem.Item) problem.Item {
 		name, ours := strings.CutPrefix(i.Location, "body.")
-		if !ours {
+		if !ours || strings.HasPrefix(name, "axes[") { // the fault of an attribute is located already
 			return i
 		}
 		field, _, _ := strings.Cut(name, ".")

@@ -158,6 +158,8 @@ func checkName(f *faults, location, name string, seen map[string]bool) {
 	switch {
 	case strings.TrimSpace(name) == "" || utf8.RuneCountInString(name) > MaxName:
 		f.add(location, name, "must have 1 to %d characters", MaxName)
+	case strings.ContainsRune(name, 0):
+		f.add(location, name, "must not have a NUL character, which cannot be stored")
 	case seen[name]:
 		f.add(location, name, "is there twice; names are unique")
 	}

@@ -23,7 +23,7 @@ func ParseSeeds(raw json.RawMessage) ([]int64, error) {
 		return nil, fmt.Errorf(`must be a range such as "1:10", or a list of whole numbers`)
 	}
 	if len(seeds) > MaxRuns {
-		return nil, fmt.Errorf("must be at most %d", MaxRuns)
+		return nil, tooManySeeds(len(seeds))
 	}
 	seen := make(map[int64]bool, len(seeds))
 	for _, s := range seeds {
@@ -50,13 +50,17 @@ func parseRange(text string) ([]int64, error) {
 	case last < first:
 		return nil, fmt.Errorf("must begin with the smaller number: %d:%d", last, first)
 	case last-first >= MaxRuns:
-		return nil, fmt.Errorf("must be at most %d", MaxRuns)
+		return nil, tooManySeeds(int(last - first + 1))
 	}
 	seeds := make([]int64, 0, last-first+1)
 	for s := first; s <= last; s++ {
 		seeds = append(seeds, s)
 	}
 	return seeds, nil
+}
+
+func tooManySeeds(n int) error {
+	return fmt.Errorf("are %d; name at most %d, which is as many runs as a study may have", n, MaxRuns)
 }
 
 // seeds are those that r names, or those of the first round; nil with a fault.

@@ -42,7 +42,7 @@ type Fate struct {
 	// Missing are the runs that have ended without a result: they are not missing at random, since runs fail in congestion. Open are those
 	// that have not ended, or never began in a study that was stopped.
 	Succeeded, Missing, Open int
-	Reasons                  map[simulation.Reason]int // of the failed runs
+	Reasons                  map[simulation.Reason]int // of the missing runs
 	// Teleports and Unfinished are means over successful runs: vehicles that SUMO moved past a jam, and vehicles that had not arrived at
 	// the end. NaN without a run.
 	Teleports, Unfinished float64
@@ -51,6 +51,9 @@ type Fate struct {
 
 // Incomplete reports whether a run of the point has ended without a result.
 func (f Fate) Incomplete() bool { return f.Missing > 0 }
+
+// Biased reports whether runs are missing that were not cancelled, so that what is left looks better than it is.
+func (f Fate) Biased() bool { return f.Missing > f.Reasons[simulation.Cancelled] }
 
 // Fates say what has become of the runs of each point.
 func (d *Data) Fates() []Fate {
@@ -72,11 +75,9 @@ func (d *Data) Fates() []Fate {
 		case job.Succeeded:
 			f.Succeeded++
 			versions[r.Point][r.SumoVersion] = true
-		case job.Failed:
-			f.Missing++
-			f.Reasons[r.Reason]++
 		default:
 			f.Missing++
+			f.Reasons[r.Reason]++
 		}
 	}
 	for i := range fates {
@@ -140,17 +141,21 @@ func (d *Data) Notes() []string {
 		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little "+
 			"too narrow.")
 	}
-	missing, incomplete, open := 0, 0, 0
+	missing, incomplete, open, biased := 0, 0, 0, false
 	for _, f := range d.Fates() {
 		missing += f.Missing
 		open += f.Open
+		biased = biased || f.Biased()
 		if f.Incomplete() {
 			incomplete++
 		}
 	}
 	if missing > 0 {
-		notes = append(notes, fmt.Sprintf("%d of the runs, at %d of the points, ended without a result. Runs do not fail at random: those in "+
-			"congestion do, so that what is left looks better than it is.", missing, incomplete))
+		note := fmt.Sprintf("%d of the runs, at %d of the points, ended without a result.", missing, incomplete)
+		if biased {
+			note += " Runs do not fail at random: those in congestion do, so that what is left looks better than it is."
+		}
+		notes = append(notes, note)
 	}
 	switch {
 	case open == 0:

@@ -212,6 +212,21 @@ func TestMissingRunsStayVisible(t *testing.T) {
 			t.Errorf("notes lack %q:\n%s", want, notes)
 		}
 	}
+	const biased = "Runs do not fail at random"
+	if !strings.Contains(notes, biased) {
+		t.Errorf("notes lack %q:\n%s", biased, notes)
+	}
+	for i, r := range d.Results {
+		if r.State == job.Failed {
+			d.Results[i].State, d.Results[i].Reason = job.Cancelled, simulation.Cancelled
+		}
+	}
+	if reasons := d.Fates()[2].Reasons; reasons[simulation.Cancelled] != 2 || len(reasons) != 1 {
+		t.Errorf("reasons of cancelled runs: %v", reasons)
+	}
+	if notes := strings.Join(d.Notes(), "\n"); strings.Contains(notes, biased) || !strings.Contains(notes, "3 of the runs, at 2 of") {
+		t.Errorf("notes on cancelled runs:\n%s", notes)
+	}
 }
 
 func TestRunsThatNeverBeganChangeNothing(t *testing.T) {

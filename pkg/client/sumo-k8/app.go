@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
@@ -98,9 +100,32 @@ func (a *app) does(f func(ctx context.Context, args []string) error) func(*cobra
 		if a.format != formatText && a.format != formatJSON {
 			return usage("--output %q is neither text nor json", a.format)
 		}
+		if err := finite(cmd.Flags()); err != nil {
+			return err
+		}
 		a.began = true
 		return f(cmd.Context(), args)
 	}
+}
+
+// finite refuses numbers that only the flags' parser takes for numbers: JSON cannot carry them.
+func finite(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		var numbers []float64
+		switch f.Value.Type() {
+		case "float64":
+			v, _ := flags.GetFloat64(f.Name) // it has been read
+			numbers = []float64{v}
+		case "float64Slice":
+			numbers, _ = flags.GetFloat64Slice(f.Name)
+		}
+		for _, v := range numbers {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				err = usage("--%s %s is not a number", f.Name, strings.Trim(f.Value.String(), "[]"))
+			}
+		}
+	})
+	return err
 }
 
 // group is a command that only holds others. A mistyped subcommand is an error, not a reason to show help and succeed.

@@ -70,6 +70,8 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"two things to submit":     {[]string{"submit", zip, "--scenario", "abc"}, "keep one"},
 		"no such time":             {[]string{"ls", "--since", "yesterday"}, `--since "yesterday" is not a time`},
 		"a number that is none":    {[]string{"submit", zip, "--seed", "x"}, "--seed"},
+		"not a number":             {[]string{"submit", zip, "--scale", "NaN"}, "--scale NaN is not a number"},
+		"an endless number":        {[]string{"submit", zip, "--replay", "--replay-box", "0,0,1,inf"}, "--replay-box"},
 		"fewer than no jobs":       {[]string{"ls", "-n", "-1"}, "--limit -1"},
 		"no core":                  {[]string{"submit", zip, "--cpu", "0"}, "--cpu 0"},
 		"no memory":                {[]string{"submit", zip, "--memory-gi", "0"}, "--memory-gi 0"},

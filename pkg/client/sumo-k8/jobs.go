@@ -69,16 +69,19 @@ func (a *app) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "ls", Short: "List your jobs, newest first", Aliases: []string{"list"},
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		Example: "  sumo-k8 ls --status FAILED --since 24h\n  sumo-k8 ls --label study=noise -n 0 -o json",
+		Example: "  sumo-k8 ls --status FAILED --since 24h\n  sumo-k8 ls --label study=noise -n 0 -o json\n" +
+			"  sumo-k8 ls --study $STUDY --status FAILED",
 	}
 	flags := c.Flags()
 	flags.StringVar(&status, "status", "", "only jobs in this state: "+strings.Join(states(), ", "))
 	flags.StringVar(&f.Name, "name", "", "only runs with this name")
 	flags.StringToStringVar(&f.Labels, "label", nil, "only jobs with these labels, as key=value")
+	flags.StringVar(&f.Study, "study", "", "the runs of this study, also those that a retry has replaced; without it runs of studies are left out")
 	flags.StringVar(&since, "since", "", "only jobs submitted since then: 24h ago, or a date such as 2026-03-04 or 2026-03-04T05:06:07Z")
 	flags.StringVar(&until, "until", "", "only jobs submitted before then")
 	flags.IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
 	must(c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(states(), cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("study", a.studyIDs))
 	noFiles(c, "name", "label", "since", "until", "limit")
 	c.RunE = a.does(func(ctx context.Context, _ []string) error {
 		f.Status = job.State(strings.ToUpper(status))

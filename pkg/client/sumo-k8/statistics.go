@@ -201,7 +201,7 @@ func shareText(share *float64) string {
 	if share == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.2g %%", 100**share)
+	return study.Percent(*share)
 }
 
 func neededText(n *int) string {

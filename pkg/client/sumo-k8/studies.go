@@ -297,11 +297,11 @@ func (a *app) studyWarnings(s client.Study) {
 
 // showPoints prints the points with what has become of their runs.
 func (a *app) showPoints(s client.Study) {
-	rows := [][]string{{"POINT", "RUNS", "DONE", "RUNNING", "FAILED"}}
+	rows := [][]string{{"POINT", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED"}}
 	for _, p := range s.Points {
 		rows = append(rows, []string{
 			s.PointLabel(p.Variant, p.Setting), strconv.Itoa(p.Needed), strconv.Itoa(p.Runs.Done), strconv.Itoa(p.Runs.Active),
-			strconv.Itoa(p.Runs.Failed),
+			strconv.Itoa(p.Runs.Failed), strconv.Itoa(p.Runs.Cancelled),
 		})
 	}
 	a.table(rows)
@@ -343,12 +343,20 @@ func (a *app) followStudy(ctx context.Context, api *client.Client, s client.Stud
 				return err
 			}
 		}
+		a.failures(s.ID, runs)
 		a.note("Fetch the files of all runs: sumo-k8 study results %s", s.ID)
 	}
 	if end.Status != study.Succeeded {
 		return &studyEnd{end.Status}
 	}
 	return nil
+}
+
+// failures says how to find the runs that failed: they are in no other list.
+func (a *app) failures(id string, runs client.StudyRuns) {
+	if runs.Failed > 0 {
+		a.note("List the failed runs: sumo-k8 ls --study %s --status FAILED    See why one failed: sumo-k8 get RUN", id)
+	}
 }
 
 func (a *app) listStudiesCommand() *cobra.Command {
@@ -379,7 +387,7 @@ func (a *app) listStudiesCommand() *cobra.Command {
 			return err
 		}
 		raw := []json.RawMessage{}
-		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CREATED"}}
+		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"}}
 		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 			f.Cursor, f.Limit = cursor, limit
 			page, err := api.Studies(ctx, f)
@@ -387,7 +395,7 @@ func (a *app) listStudiesCommand() *cobra.Command {
 				raw = append(raw, s.JSON())
 				rows = append(rows, []string{
 					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Active),
-					strconv.Itoa(s.Runs.Failed), clock(s.CreatedAt),
+					strconv.Itoa(s.Runs.Failed), strconv.Itoa(s.Runs.Cancelled), clock(s.CreatedAt),
 				})
 			}
 			return len(page.Studies), page.NextCursor, err
@@ -461,6 +469,7 @@ func (a *app) getStudyCommand() *cobra.Command {
 			fmt.Fprintln(a.out)
 			a.showPoints(s)
 			a.studyWarnings(s)
+			a.failures(s.ID, s.Runs)
 		})
 		return nil
 	})
@@ -485,7 +494,13 @@ func (a *app) cancelStudyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		a.print(s, func() { fmt.Fprintf(a.out, "Study %s is being stopped; what has ended is kept.\n", show.Printable(id)) })
+		a.print(s, func() {
+			if s.Status.Terminal() {
+				fmt.Fprintf(a.out, "Study %s is %s.\n", show.Printable(id), s.Status)
+			} else {
+				fmt.Fprintf(a.out, "Study %s is being stopped; what has ended is kept.\n", show.Printable(id))
+			}
+		})
 		return nil
 	})
 	c.Flags().BoolVar(&purge, "purge", false, "remove a finished study with its runs and their results")

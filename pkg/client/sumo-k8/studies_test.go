@@ -34,7 +34,10 @@ func testStudies(t *testing.T, s *service.Server) {
 		"- The seed varies", "There is nothing to compare yet")
 	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
-	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED")
+	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED", "FAILED  CANCELLED")
+	if runs := u.ok("ls", "--study", id).stdout; strings.Count(runs, "demand / base, demand ") != 6 {
+		t.Errorf("the runs of the study are\n%s", runs)
+	}
 	u.ends(exitRefused, "study", "retry", id)
 	same := []string{"study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run"}
 	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")

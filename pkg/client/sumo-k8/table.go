@@ -79,6 +79,10 @@ func (a *app) listTables(ctx context.Context, api *client.Client, id string) err
 		return err
 	}
 	a.print(found, func() {
+		if len(found.Tables) == 0 {
+			a.note("No tables.")
+			return
+		}
 		rows := [][]string{{"TABLE", "ROWS", "COLUMNS"}}
 		for _, t := range found.Tables {
 			count, columns := "", ""

@@ -208,8 +208,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 		notes = append(notes, noValue+".")
 	}
 	if len(incomplete) > 0 {
-		notes = append(notes, "Runs are missing, and not at random: those in congestion fail first, so that what is left looks better "+
-			"than it is. "+d.list(incomplete, func(p int) string {
+		notes = append(notes, d.missingNote(incomplete, ", so that what is left looks better than it is")+d.list(incomplete, func(p int) string {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
 	}
@@ -334,6 +333,14 @@ func (d *drawing) estimated(e study.Estimate) string {
 		return fmt.Sprintf("%s in all of %d", study.Quantity(e.Mean, 0, unit), e.N)
 	}
 	return fmt.Sprintf("%s ± %s, n = %d", study.Quantity(e.Mean, e.Half, ""), study.Quantity(e.Half, e.Half, unit), e.N)
+}
+
+// missingNote begins a note on points that lack runs.
+func (d *drawing) missingNote(points []int, so string) string {
+	if slices.ContainsFunc(points, func(p int) bool { return d.fates[p].Biased() }) {
+		return "Runs are missing, and not at random: those in congestion fail first" + so + ". "
+	}
+	return "Runs are missing, because they were cancelled. "
 }
 
 // withMissing adds what is missing of a point to a remark.
@@ -512,8 +519,7 @@ func (d *drawing) differences() (sheet, error) {
 		}
 	}
 	if len(incomplete) > 0 {
-		notes = append(notes, "Runs are missing, and not at random: those in congestion fail first. "+
-			d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
+		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
 	if n := len(c.Notes); n > mostNamed {
 		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))

@@ -25,12 +25,13 @@ import (
 
 // asked is a study of some variants over axes. value is what a run comes to, NaN for one that failed.
 type asked struct {
-	variants []string
-	axes     []study.Axis
-	combine  study.Combine
-	seeds    int
-	until    *study.Aim
-	value    func(point, replication int) float64
+	variants  []string
+	axes      []study.Axis
+	combine   study.Combine
+	seeds     int
+	until     *study.Aim
+	value     func(point, replication int) float64
+	cancelled bool // runs without a value
 }
 
 func axis(name, set string, values ...string) study.Axis {
@@ -82,6 +83,9 @@ func (a asked) data(t testing.TB) *study.Data {
 				one := study.Result{Point: p, Replication: r, State: job.Succeeded, SumoVersion: "1.28.0", Metrics: make([]float64, len(s.MetricNames))}
 				if one.Metrics[at] = a.value(p, r); math.IsNaN(one.Metrics[at]) {
 					one.State, one.Reason = job.Failed, simulation.DeadlineExceeded
+					if a.cancelled {
+						one.State, one.Reason = job.Cancelled, simulation.Cancelled
+					}
 				}
 				results = append(results, one)
 			}
@@ -178,6 +182,14 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 			asked{variants: plans, axes: []study.Axis{demand}, seeds: 10, value: failing(noisy(-1), third)}, "means",
 			[]string{"signal plans · n = 6 to 10", "hollow: runs are missing", "Runs are missing, and not at random: those in congestion fail " +
 				"first, so that what is left looks better than it is. green wave, demand 1: 4 of 10 runs missing."}, nil,
+		},
+		"a point with cancelled runs": {
+			asked{variants: plans, axes: []study.Axis{demand}, seeds: 10, value: failing(noisy(-1), third), cancelled: true}, "means",
+			[]string{"hollow: runs are missing", "Runs are missing, because they were cancelled. green wave, demand 1: 4 of 10 runs missing."}, nil,
+		},
+		"differences with cancelled runs": {
+			asked{variants: plans, axes: []study.Axis{demand}, seeds: 10, value: failing(noisy(-1), third), cancelled: true}, "differences",
+			[]string{"Runs are missing, because they were cancelled. green wave, demand 1: 4 of 10 runs missing."}, nil,
 		},
 		"another axis beside the first": {
 			asked{variants: plans, axes: []study.Axis{demand, axis("rerouting", "option:device.rerouting.probability", "0", "1")}, seeds: 3,

@@ -133,7 +133,7 @@ func method(verb, path string, o operation) (string, error) {
 			arguments = append(arguments, "body: "+argument)
 			content := "body.encode()"
 			if kind == "application/json" {
-				content = "json.dumps(body).encode()"
+				content = "json.dumps(body, allow_nan=False).encode()" // JSON has no NaN
 			}
 			extra = append(extra, "content="+content, fmt.Sprintf("content_type=%q", kind))
 		}

@@ -309,6 +309,20 @@ def test_cards_escape_what_they_show() -> None:
     assert dict(summary) == {"mean_speed": 8.0612, "teleports": 1234567}
 
 
+def test_seeds_are_any_whole_numbers_and_values_are_numbers() -> None:
+    stored = "0" * 64
+    service = Service(*(httpx.Response(200, json={"study_id": "1"}) for _ in range(3)))
+    client = Client("http://service", "sk-1", transport=service)
+    for seeds in ("1:3", range(1, 4), (n for n in (1, 2, 3))):
+        client.study(stored, seeds=seeds)
+    sent = [json.loads(request.content)["replications"]["seeds"] for request in service.requests]
+    assert sent == ["1:3", [1, 2, 3], [1, 2, 3]]
+    with pytest.raises(TypeError, match="float"):
+        client.study(stored, seeds=[1.5])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        client.study(stored, seeds="1:3", axes=[{"name": "demand", "set": "scale", "values": [float("nan")]}])
+
+
 def test_a_study_takes_what_the_document_says() -> None:
     ours = set(inspect.signature(Client.study).parameters) - {"self", "scenario", "seeds", "idempotency_key"}
     assert ours == set(types.CreateStudyBody.__annotations__)

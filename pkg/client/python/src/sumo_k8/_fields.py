@@ -24,7 +24,7 @@ def form_fields(options: Mapping[str, Any]) -> Iterator[tuple[str, str | list[st
         if isinstance(value, bool):
             yield name, "true" if value else "false"
         elif isinstance(value, Mapping):
-            yield name, json.dumps(value)
+            yield name, json.dumps(value, allow_nan=False)
         elif isinstance(value, (list, tuple, set, frozenset)):
             yield name, [str(v) for v in value]
         else:

@@ -1243,7 +1243,7 @@ class PointFate(TypedDict):
     """Runs that have not ended, or never began in a study that was stopped."""
     point: int
     reasons: dict[str, int]
-    """Of the failed runs, how many failed for which reason."""
+    """Of the missing runs, how many ended for which reason."""
     setting: dict[str, Any] | None
     succeeded: int
     """Runs that count."""

@@ -32,7 +32,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/scenarios/uploads"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             key=idempotency_key or new_key(),
         )
@@ -121,7 +121,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/studies"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             key=idempotency_key or new_key(),
         )
@@ -140,7 +140,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/webhooks"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             key=idempotency_key or new_key(),
         )
@@ -217,7 +217,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/studies/{id}/extend", id),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             key=idempotency_key or new_key(),
         )
@@ -588,7 +588,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/admin/import/jobs"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             admin=True,
             safe=True,
@@ -602,7 +602,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/admin/import/tenants"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             admin=True,
             safe=True,
@@ -787,7 +787,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/auth/regenerate-key"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             admin=True,
         )
@@ -798,7 +798,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/auth/register"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             admin=True,
         )
@@ -835,7 +835,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/webhooks/{id}/rotate-secret", id),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
         )
         return cast("types.NewWebhook", await self._transport.json(request))
@@ -875,7 +875,7 @@ class AsyncOperations:
         request = Request(
             "POST",
             path_of("/jobs/s3"),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             key=idempotency_key or new_key(),
         )
@@ -897,7 +897,7 @@ class AsyncOperations:
             "PATCH",
             path_of("/auth/tenants/{id}", id),
             query={"max_cpu": max_cpu, "max_memory_gi": max_memory_gi, "max_concurrent_jobs": max_concurrent_jobs},
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
             admin=True,
         )
@@ -910,7 +910,7 @@ class AsyncOperations:
         request = Request(
             "PATCH",
             path_of("/webhooks/{id}", id),
-            content=json.dumps(body).encode(),
+            content=json.dumps(body, allow_nan=False).encode(),
             content_type="application/json",
         )
         return cast("types.Webhook", await self._transport.json(request))

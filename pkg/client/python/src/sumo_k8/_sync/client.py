@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Iterable, Mapping
+from operator import index
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -242,7 +243,7 @@ class Client:
         scenario: Scenario | None = None,
         *,
         name: str | None = None,
-        seeds: str | list[int] | None = None,
+        seeds: str | Iterable[int] | None = None,
         variants: Mapping[str, Scenario] | list[types.Variant] | None = None,
         axes: list[types.Axis] | None = None,
         combine: Literal["product", "zip"] | None = None,
@@ -261,7 +262,7 @@ class Client:
         Args:
             scenario: of a study with one variant, which is called base: a folder, a zip or the id of a stored scenario
             name: for people; as the folder or zip is called unless given
-            seeds: of each point: a range such as "1:10", or a list
+            seeds: of each point: a range such as "1:10" or range(1, 11), or a list
             variants: scenarios by the names of their variants, or the API's own form
             axes: swept settings: [{"name": "demand", "set": "scale", "values": [0.8, 1.0, 1.2]}]
             combine: every value of one axis with every value of the others (product), or the first ones together and so on (zip)
@@ -288,8 +289,10 @@ class Client:
         body: dict[str, Any] = {
             "name": name or (name_of(scenario) if scenario is not None else "study"),
             "variants": forms,
-            "replications": replications if replications is not None else {"seeds": seeds},
+            "replications": replications,
         }
+        if seeds is not None:
+            body["replications"] = {"seeds": seeds if isinstance(seeds, str) else [index(seed) for seed in seeds]}
         options = {
             "axes": axes,
             "combine": combine,
