@@ -86,6 +86,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 		if err == nil {
 			err = checkLength(ctx)
 		}
+		if err == nil {
+			err = checkNumbers(ctx)
+		}
 		if err == nil && upload {
 			var end func()
 			if end, err = gate.beginUpload(authorised, whole); err == nil {
@@ -98,7 +101,7 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			write(w, p)
 			return
 		}
-		next(authorised)
+		next(huma.WithValue(authorised, schemasKey{}, api.OpenAPI().Components.Schemas))
 	})
 	return api
 }
