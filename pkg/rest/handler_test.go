@@ -68,6 +68,10 @@ func (either) Schema(r huma.Registry) *huma.Schema {
 
 func (*either) UnmarshalJSON([]byte) error { return nil }
 
+type part struct {
+	Notes either `json:"notes,omitempty"`
+}
+
 // setup serves an API with one operation for a tenant, one for operators, and those of add.
 func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 	t.Helper()
@@ -96,6 +100,7 @@ func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 			Body struct {
 				Name  string `json:"name" minLength:"1"`
 				Notes either `json:"notes,omitempty"`
+				Parts []part `json:"parts,omitempty"`
 			}
 		}) (*struct{}, error) {
 			return nil, nil
@@ -416,11 +421,15 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		status                  int
 		location                string
 	}{
-		"not a number":          {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
-		"an infinite number":    {"GET", "/items/1?share=-Inf", "", "Authorization: " + b.key, 400, "query.share"},
-		"neither kind":          {"POST", "/operate", `{"name": "x", "notes": "yes"}`, "X-Admin-Key: " + operatorKey, 400, "body.notes"},
-		"a member of one kind":  {"POST", "/operate", `{"name": "x", "notes": {"size": -1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.size"},
-		"a member of no kind":   {"POST", "/operate", `{"name": "x", "notes": {"sise": 1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.sise"},
+		"not a number":         {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
+		"an infinite number":   {"GET", "/items/1?share=-Inf", "", "Authorization: " + b.key, 400, "query.share"},
+		"neither kind":         {"POST", "/operate", `{"name": "x", "notes": "yes"}`, "X-Admin-Key: " + operatorKey, 400, "body.notes"},
+		"a member of one kind": {"POST", "/operate", `{"name": "x", "notes": {"size": -1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.size"},
+		"a member of no kind":  {"POST", "/operate", `{"name": "x", "notes": {"sise": 1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.sise"},
+		"a member further down": {
+			"POST", "/operate", `{"name": "x", "parts": [{}, {"notes": {"size": -1}}]}`, "X-Admin-Key: " + operatorKey, 400,
+			"body.parts[1].notes.size",
+		},
 		"a number out of range": {"GET", "/items/1?limit=6", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no number":             {"GET", "/items/1?limit=many", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no time":               {"GET", "/items/1?since=yesterday", "", "Authorization: " + b.key, 400, "query.since"},

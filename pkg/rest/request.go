@@ -45,12 +45,12 @@ func requestFaults(ctx huma.Context, found *huma.ErrorDetail) []*huma.ErrorDetai
 // ByKind says what is wrong with a field of a body that may be of several kinds, such as a boolean or an object: huma only finds that the
 // value is none of them. It is held against the schema of its own kind. Everything else that huma finds stays as it is.
 func ByKind(registry huma.Registry, body *huma.Schema, found *huma.ErrorDetail) []*huma.ErrorDetail {
-	name, ok := strings.CutPrefix(found.Location, "body.")
-	if body = resolved(registry, body); !ok || body == nil || body.Properties[name] == nil {
+	field := fieldAt(registry, body, found.Location)
+	if field == nil {
 		return []*huma.ErrorDetail{found}
 	}
 	var kinds []string
-	for _, one := range resolved(registry, body.Properties[name]).OneOf {
+	for _, one := range field.OneOf {
 		one = resolved(registry, one)
 		kinds = append(kinds, one.Type)
 		if one.Type != kindOf(found.Value) {
@@ -73,6 +73,25 @@ func ByKind(registry huma.Registry, body *huma.Schema, found *huma.ErrorDetail) 
 		return []*huma.ErrorDetail{found}
 	}
 	return []*huma.ErrorDetail{{Message: "expected " + strings.Join(kinds, " or "), Location: found.Location, Value: found.Value}}
+}
+
+// fieldAt is the schema of what huma's location names, such as body.variants[0].run.replay; nil for what has none.
+func fieldAt(registry huma.Registry, body *huma.Schema, location string) *huma.Schema {
+	path, ok := strings.CutPrefix(location, "body.")
+	s := resolved(registry, body)
+	for name := range strings.SplitSeq(path, ".") {
+		if !ok || s == nil {
+			return nil
+		}
+		name, index, inList := strings.Cut(name, "[")
+		s = resolved(registry, s.Properties[name])
+		for range strings.Count(index, "[") + 1 {
+			if inList && s != nil {
+				s = resolved(registry, s.Items)
+			}
+		}
+	}
+	return s
 }
 
 func resolved(registry huma.Registry, s *huma.Schema) *huma.Schema {
