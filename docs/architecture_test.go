@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -193,4 +194,26 @@ func tree(t *testing.T) string {
 		rows += fmt.Sprintf("| `%s` | %s |\n", p.folder(), strings.ReplaceAll(strings.TrimSuffix(sentence, "."), "|", `\|`))
 	}
 	return rows
+}
+
+func TestSectionsStandOnce(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("*.md")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range append(names, "../README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, code := map[string]bool{}, false
+		for line := range strings.Lines(string(text)) {
+			code = code != strings.HasPrefix(line, "```")
+			if !code && strings.HasPrefix(line, "#") && seen[line] {
+				t.Errorf("%s has the section %q twice", name, line)
+			}
+			seen[line] = true
+		}
+	}
 }

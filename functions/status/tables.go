@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -208,10 +209,18 @@ func selected(file *table.File, columns []string, from, to float64) (table.Selec
 	if file.Schema.TimeColumn == "" && (!math.IsInf(from, -1) || !math.IsInf(to, 1)) {
 		return s, problem.New(problem.Invalid, "The table %s has no column of simulated times. Leave out from and to.", file.Schema.Name)
 	}
+	if to < from {
+		return s, problem.New(problem.Invalid, "to (%g) is before from (%g). Exchange them, or leave one out.", to, from).
+			WithItems(problem.Item{Location: "query.to", Message: "is before from", Value: to})
+	}
 	if len(columns) > 0 {
 		s.Columns = nil
 	}
-	for _, name := range columns {
+	for i, name := range columns {
+		if slices.Contains(columns[:i], name) { // most readers of Parquet and JSON fail on names that are not unique, or lose one
+			return s, problem.New(problem.Invalid, "columns names %.80q twice. Name each column once.", name).
+				WithItems(problem.Item{Location: "query.columns", Message: "is named twice", Value: name})
+		}
 		n := file.Schema.Index(name)
 		if n < 0 {
 			var names []string
@@ -272,7 +281,9 @@ func (f *Function) madeTable(ctx context.Context, j job.Job, name simulation.Tab
 	object, err := f.Views.Object(ctx, stored.key, func(ctx context.Context) error {
 		sources := make([]tables.Source, len(files))
 		for i, file := range files {
-			sources[i] = tables.Source{Name: file.Name, Open: func() (io.ReadCloser, error) { return f.open(ctx, j, file) }}
+			sources[i] = tables.Source{Name: file.Name, Partial: j.State != job.Succeeded, Open: func() (io.ReadCloser, error) {
+				return f.open(ctx, j, file)
+			}}
 		}
 		return tables.Make(name, sources, maxTableXML, func(write func(io.Writer) error) error {
 			return view.Store(ctx, f.Objects, stored.key, table.ContentType, write)

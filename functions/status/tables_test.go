@@ -57,6 +57,12 @@ func TestOutputsAreTables(t *testing.T) {
 	if schema.Name != "tripinfo" || schema.TimeColumn != "depart" || !schema.Complete || schema.Index("timeLoss") < 0 {
 		t.Errorf("the schema is %+v", schema)
 	}
+	stopped := succeeded()
+	stopped.State = job.Cancelled
+	in.get(t, "/jobs/"+in.finish(t, stopped)+"/tables/tripinfo/schema").Want(t, http.StatusOK).Into(t, &schema)
+	if schema.Complete {
+		t.Errorf("the table of a run that stopped early is said to be complete: %+v", schema)
+	}
 	// Whole, it is as stored; a part is written again.
 	for query, rows := range map[string]int64{"": 2, "&from=1": 1, "&columns=id": 2} {
 		a := in.get(t, "/jobs/"+id+"/tables/fcd?format=parquet"+query).Want(t, http.StatusOK)
@@ -79,6 +85,9 @@ func TestTablesThatCannotBeMadeAreExplained(t *testing.T) {
 		"stops":                {http.StatusNotFound, "outputs=stop"},
 		"detectors":            {http.StatusNotFound, "Add detectors"},
 		"fcd?columns=x,colour": {http.StatusBadRequest, "time, kind, id"},
+		"fcd?columns=x,y,x":    {http.StatusBadRequest, "twice"},
+		"fcd?from=9&to=3":      {http.StatusBadRequest, "before from (9)"},
+		"fcd?from=NaN":         {http.StatusBadRequest, "finite"},
 		"cars":                 {http.StatusBadRequest, "expected value to be one of"},
 	} {
 		a := in.get(t, "/jobs/"+id+"/tables/"+path).Want(t, want.status)

@@ -410,8 +410,11 @@ func complete(registry huma.Registry, of *huma.Schema, fields map[string]any) (i
 	huma.Validate(registry, of, huma.NewPathBuffer([]byte("body"), len("body")), huma.ModeWriteToServer, fields, result)
 	for _, err := range result.Errors {
 		var detail *huma.ErrorDetail
-		if errors.As(err, &detail) {
-			items = append(items, problem.Item{Location: detail.Location, Message: detail.Message, Value: detail.Value})
+		if !errors.As(err, &detail) {
+			continue
+		}
+		for _, fault := range rest.ByKind(registry, of, detail) {
+			items = append(items, problem.Item{Location: fault.Location, Message: fault.Message, Value: fault.Value})
 		}
 	}
 	return items

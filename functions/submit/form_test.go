@@ -244,7 +244,13 @@ func TestFormsAreRefusedWithTheirFaults(t *testing.T) {
 		"a huge number":     {[]field{id, {name: "timeout_seconds", value: "9223372036854775807"}, zip}, problem.Invalid, "not valid"},
 		"labels as a list":  {[]field{id, {name: "labels", value: "[]"}, zip}, problem.Invalid, "body.labels must be a JSON object"},
 		"labels of numbers": {[]field{id, {name: "labels", value: `{"a": 1}`}, zip}, problem.Invalid, "body.labels.a"},
-		"no seed":           {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
+		"a member of the recording": {
+			[]field{id, {name: "replay", value: `{"perod": 5}`}, zip}, problem.Invalid, "body.replay.perod unexpected property",
+		},
+		"a recording by number": {[]field{id, {name: "replay", value: "1"}, zip}, problem.Invalid, "body.replay expected boolean or object"},
+		"a box of three":        {[]field{id, {name: "replay", value: `{"box": [0, 0, 1]}`}, zip}, problem.Invalid, "body.replay.box expected"},
+		"a recorded word":       {[]field{id, {name: "replay", value: `{"edges": "a"}`}, zip}, problem.Invalid, "body.replay.edges expected"},
+		"no seed":               {[]field{id, {name: "seed", value: "-1"}, zip}, problem.Invalid, "body.seed expected number >= 0"},
 	} {
 		got := readAll(form, multipartType, bytes.NewReader(multipartOf(t, test.fields...)))
 		if problem.CodeOf(got.err) != test.code || !strings.Contains(got.err.Error(), test.detail) {

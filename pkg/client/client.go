@@ -208,6 +208,9 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 
 // sendAny is send that takes any answer.
 func (c *Client) sendAny(ctx context.Context, r request) (*http.Response, error) {
+	if strings.HasSuffix(r.path, "/") || strings.Contains(r.path, "//") { // the address of something else, and perhaps of all
+		return nil, fmt.Errorf("an id or name is empty in %s %s: it may come from a variable that is not set", r.method, r.path)
+	}
 	address := c.base + r.path
 	if len(r.query) > 0 {
 		address += "?" + r.query.Encode()

@@ -193,6 +193,30 @@ func TestAnAddressMustBeOne(t *testing.T) {
 	}
 }
 
+func TestAnEmptyIDIsNoAddress(t *testing.T) {
+	t.Parallel()
+	api, err := New("http://localhost", Options{APIKey: "sk-test", Transport: refusing{t}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"a job":      func() error { _, err := api.Job(t.Context(), ""); return err },
+		"its tables": func() error { _, err := api.Tables(t.Context(), ""); return err },
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "is empty in GET /jobs/") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// refusing is a network over which nothing may be sent.
+type refusing struct{ t *testing.T }
+
+func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.t.Errorf("%s %s is sent", req.Method, req.URL)
+	return nil, errors.New("nothing may be sent")
+}
+
 func TestAServiceThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, says(200, aJob))

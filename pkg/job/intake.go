@@ -256,7 +256,8 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
 	}
 	warnings := slices.Concat(
-		r.Warnings, r.settleProgress(in.Callbacks, interval), notes, unmade(config, o.Tables), scenario.Changes(config, version, o.Outputs),
+		r.Warnings, r.settleProgress(in.Callbacks, interval), notes, unmade(config, o.Tables), unrecorded(interval, o.Replay),
+		scenario.Changes(config, version, o.Outputs),
 	)
 	for _, w := range config.Remarks(interval) {
 		warnings = append(warnings, w.String())
@@ -272,6 +273,21 @@ func unmade(c scenario.Config, tables []simulation.Table) []string {
 	}
 	return []string{"The table detectors will not be made, because the scenario has no detectors: add inductionLoop, laneAreaDetector or " +
 		"entryExitDetector elements to an additional file that " + c.Path + " names, and resubmit."}
+}
+
+// unrecorded notes that a recording is of a time that is not simulated.
+func unrecorded(i scenario.Interval, r *simulation.Replay) []string {
+	switch {
+	case r == nil:
+		return nil
+	case r.From != nil && *r.From > i.Begin && *r.From >= i.End:
+		return []string{fmt.Sprintf("The recording will be empty, because it begins (replay.from) at %g s: the run ends at %g s. Choose an earlier "+
+			"begin, and resubmit.", *r.From, i.End)}
+	case r.To != nil && *r.To < i.Begin:
+		return []string{fmt.Sprintf("The recording will be empty, because it ends (replay.to) at %g s: the run begins at %g s. Choose a later "+
+			"end, and resubmit.", *r.To, i.Begin)}
+	}
+	return nil
 }
 
 // Retry queues another run of a finished job's scenario with the same options. A key makes repeating the call safe; it may

@@ -481,6 +481,32 @@ func TestATableWithoutItsOutputIsNoted(t *testing.T) {
 	}
 }
 
+func TestARecordingOfATimeThatIsNotSimulatedIsNoted(t *testing.T) {
+	t.Parallel()
+	at := func(seconds float64) *float64 { return &seconds }
+	for name, tt := range map[string]struct {
+		asked   simulation.Replay
+		warning string
+	}{
+		"all":                  {simulation.Replay{}, ""},
+		"within the run":       {simulation.Replay{From: at(0), To: at(900)}, ""},
+		"from the run's begin": {simulation.Replay{From: at(100), To: at(100)}, ""},
+		"from the run's end": {simulation.Replay{From: at(300)}, "The recording will be empty, because it begins (replay.from) at 300 s: the run " +
+			"ends at 300 s. Choose an earlier begin, and resubmit."},
+		"to a time before it": {simulation.Replay{To: at(99)}, "The recording will be empty, because it ends (replay.to) at 99 s: the run begins " +
+			"at 100 s. Choose a later end, and resubmit."},
+	} {
+		var l ledger
+		in, _ := l.intake()
+		c := scenario.Config{Path: "a.sumocfg", Begin: at(100), End: at(300)}
+		s := scenario.Scenario{Manifest: scenario.Manifest{Configs: []scenario.Config{c}}}
+		j, _, err := in.Accept(t.Context(), acme, s, Request{Options: simulation.Options{Replay: &tt.asked}}, nil)
+		if diff := cmp.Diff(tt.warning, strings.Join(j.Warnings, "\n")); err != nil || diff != "" {
+			t.Errorf("%s: %v, warning (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
 func TestChangedDefaultsAreNotedWhereTheJobsOutputsShowThem(t *testing.T) {
 	t.Parallel()
 	c := scenario.Config{Path: "a.sumocfg", Written: "1.18", Relies: []string{"emissionClass"}}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"math"
 	"net/http"
 	"reflect"
 	"slices"
@@ -102,7 +101,7 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			write(w, p)
 			return
 		}
-		next(authorised)
+		next(huma.WithValue(authorised, schemasKey{}, api.OpenAPI().Components.Schemas))
 	})
 	return api
 }
@@ -147,25 +146,6 @@ func Register[I, O any](api huma.API, access Access, op huma.Operation, handler 
 		}
 		return out, nil
 	})
-}
-
-// checkNumbers refuses query parameters that are infinite or no number at all. Go reads them, and NaN is within any bounds.
-func checkNumbers(ctx huma.Context) error {
-	var items []problem.Item
-	for _, p := range ctx.Operation().Parameters {
-		if p.In != "query" || p.Schema == nil || p.Schema.Type != huma.TypeNumber {
-			continue
-		}
-		text := ctx.Query(p.Name)
-		if v, err := strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
-			items = append(items, problem.Item{Location: "query." + p.Name, Message: "must be a number", Value: text})
-		}
-	}
-	if len(items) == 0 {
-		return nil
-	}
-	return problem.New(problem.Invalid, "The request is not valid: %s %s. Fix it and send it again.", items[0].Location, items[0].Message).
-		WithItems(items...)
 }
 
 const adminHeader = "X-Admin-Key"

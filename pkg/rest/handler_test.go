@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,6 +57,22 @@ type itemRequest struct {
 	From  Optional[float64] `query:"from"`
 }
 
+// either is a boolean, or an object.
+type either struct{}
+
+func (either) Schema(r huma.Registry) *huma.Schema {
+	object := huma.SchemaFromType(r, reflect.TypeFor[struct {
+		Size float64 `json:"size,omitempty" minimum:"0"`
+	}]())
+	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeBoolean}, object}}
+}
+
+func (*either) UnmarshalJSON([]byte) error { return nil }
+
+type part struct {
+	Notes either `json:"notes,omitempty"`
+}
+
 // setup serves an API with one operation for a tenant, one for operators, and those of add.
 func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 	t.Helper()
@@ -82,7 +99,9 @@ func setup(t *testing.T, add func(huma.API, *http.ServeMux)) *bundle {
 	Register(api, Admin, huma.Operation{OperationID: "operate", Method: http.MethodPost, Path: "/operate"},
 		func(context.Context, *struct {
 			Body struct {
-				Name string `json:"name" minLength:"1"`
+				Name  string `json:"name" minLength:"1"`
+				Notes either `json:"notes,omitempty"`
+				Parts []part `json:"parts,omitempty"`
 			}
 		}) (*struct{}, error) {
 			return nil, nil
@@ -403,10 +422,18 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		status                  int
 		location                string
 	}{
+		"not a number":         {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
+		"an infinite number":   {"GET", "/items/1?share=-Inf", "", "Authorization: " + b.key, 400, "query.share"},
+		"neither kind":         {"POST", "/operate", `{"name": "x", "notes": "yes"}`, "X-Admin-Key: " + operatorKey, 400, "body.notes"},
+		"a member of one kind": {"POST", "/operate", `{"name": "x", "notes": {"size": -1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.size"},
+		"a member of no kind":  {"POST", "/operate", `{"name": "x", "notes": {"sise": 1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.sise"},
+		"a member further down": {
+			"POST", "/operate", `{"name": "x", "parts": [{}, {"notes": {"size": -1}}]}`, "X-Admin-Key: " + operatorKey, 400,
+			"body.parts[1].notes.size",
+		},
 		"a number out of range": {"GET", "/items/1?limit=6", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no number":             {"GET", "/items/1?limit=many", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no time":               {"GET", "/items/1?since=yesterday", "", "Authorization: " + b.key, 400, "query.since"},
-		"not a number":          {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
 		"an endless number":     {"GET", "/items/1?from=-inf", "", "Authorization: " + b.key, 400, "query.from"},
 		"a missing member":      {"POST", "/operate", `{}`, "X-Admin-Key: " + operatorKey, 400, "body"},
 		"an unknown member":     {"POST", "/operate", `{"name": "x", "nam": 1}`, "X-Admin-Key: " + operatorKey, 400, "body.nam"},
@@ -424,6 +451,9 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		p := a.problem(t)
 		if a.status != test.status || test.location != "" && (len(p.Errors) == 0 || p.Errors[0].Location != test.location) {
 			t.Errorf("%s answered %d: %+v", name, a.status, p)
+		}
+		if strings.Contains(a.body, "schema") {
+			t.Errorf("%s is answered with what only the authors of schemas understand: %s", name, a.body)
 		}
 		if len(a.body) > 1000 {
 			t.Errorf("%s is answered with %d bytes", name, len(a.body))

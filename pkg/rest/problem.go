@@ -161,7 +161,18 @@ func init() {
 				return problemOf(ctx.Context(), e)
 			}
 		}
-		p := huma.NewError(status, msg, errs...).(*Problem)
+		var faults []error
+		for _, err := range errs {
+			var d huma.ErrorDetailer
+			if !errors.As(err, &d) {
+				faults = append(faults, err)
+				continue
+			}
+			for _, fault := range requestFaults(ctx, d.ErrorDetail()) {
+				faults = append(faults, fault)
+			}
+		}
+		p := huma.NewError(status, msg, faults...).(*Problem)
 		if p.Code == problem.TooLarge {
 			p.Detail = tooLarge(ctx).Detail
 		}

@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"unicode"
@@ -75,9 +76,9 @@ func (r *Replay) Fault() string {
 	case r.Box != nil && !(r.Box[0] < r.Box[2] && r.Box[1] < r.Box[3] && finite(r.Box[2]-r.Box[0]) && finite(r.Box[3]-r.Box[1])):
 		return "has a box that is not the least x and y, and then the greatest x and y, in m"
 	}
-	for _, edge := range r.Edges {
+	for i, edge := range r.Edges {
 		if edge == "" || len(edge) > maxReplayEdge || strings.ContainsFunc(edge, unicode.IsControl) {
-			return "has edges that are no ids of edges"
+			return fmt.Sprintf("has in edges[%d] no id of an edge: it is empty, too long, or has control characters", i)
 		}
 	}
 	return ""

@@ -76,6 +76,7 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"no core":                  {[]string{"submit", zip, "--cpu", "0"}, "--cpu 0"},
 		"no memory":                {[]string{"submit", zip, "--memory-gi", "0"}, "--memory-gi 0"},
 		"no time":                  {[]string{"submit", zip, "--timeout", "0s"}, "--timeout 0s"},
+		"columns of no table":      {[]string{"table", "x", "--columns", "id"}, "--columns is for one table"},
 		"no service":               {[]string{"submit", zip}, "no service is named; run sumo-k8 login, or set SUMO_K8_URL"},
 		"no address":               {[]string{"ls", "--url", "localhost:8080"}, "no API key for localhost:8080"},
 		"no key at login":          {[]string{"login", "http://localhost"}, "no API key was given"},

@@ -23,7 +23,7 @@ func (a *app) tableCommand() *cobra.Command {
 		Use:   "table JOB [NAME]",
 		Short: "Write an output of a job as a table, or list its tables",
 		Long: `Writes an output of a finished job as a table for pandas, DuckDB, R or a spreadsheet. Columns have SUMO's names; Parquet also
-has their types and units. Without a name, lists the tables that the job's outputs make.`,
+has their types and units. Without a name, lists the tables that the job's outputs make, with the size of those that are made.`,
 		Example: `  sumo-k8 table @latest
   sumo-k8 table @latest tripinfo --columns id,duration,timeLoss
   sumo-k8 table @latest fcd --format parquet --from 3600 --to 7200 --file positions.parquet`,
@@ -47,6 +47,11 @@ has their types and units. Without a name, lists the tables that the job's outpu
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
 		if !slices.Contains(tableForms, q.Format) {
 			return usage("--format %q is none of csv, parquet and json", q.Format)
+		}
+		for _, name := range []string{"format", "columns", "from", "to", "file"} {
+			if len(args) == 1 && flags.Changed(name) {
+				return usage("--%s is for one table: name it after the job", name)
+			}
 		}
 		api, err := a.tenant()
 		if err != nil {

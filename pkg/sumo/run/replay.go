@@ -153,6 +153,7 @@ type recording struct {
 	dirty   bool      // segments are not in the written index
 	past    bool      // the frame at work is not recorded
 	inFrame bool
+	seen    bool // a vehicle or person is recorded
 	err     error
 	// unwritten says that a segment could not be written: none may follow.
 	unwritten bool
@@ -277,7 +278,7 @@ func (rec *recording) startOver() {
 	rec.index = replay.NewIndex(replayAttempt(time.UnixMilli(max(rec.now().UnixMilli(), began+1))), rec.source)
 	rec.index.Types, rec.index.Period = types, float64(rec.period)/replay.PerSecond
 	rec.w = replay.NewWriter(rec.segment)
-	rec.last, rec.before, rec.late, rec.lost, rec.flushed = -1, 0, nil, nil, rec.now()
+	rec.last, rec.before, rec.late, rec.lost, rec.flushed, rec.seen = -1, 0, nil, nil, rec.now(), false
 	rec.bytes.Store(0)
 	// The index comes first, so that nobody takes the segments of this simulation for those of the one before.
 	rec.err, rec.unwritten = errors.Join(rec.writeIndex(), rec.removeSegments()), false
@@ -376,6 +377,7 @@ func (rec *recording) Add(s replay.Sample) {
 	if rec.edges != nil && !rec.edges[string(edgeOf(s.Lane, s.Person))] {
 		return
 	}
+	rec.seen = true
 	rec.w.Add(s)
 }
 
@@ -682,6 +684,10 @@ func (rec *recording) finish(source, fcd string) (warnings []string) {
 	if rec.err != nil {
 		warnings = append(warnings, fmt.Sprintf("The recording ends at %g s: %v.", rec.index.End, rec.err))
 	}
+	if rec.misplaced() {
+		warnings = append(warnings, "The recording is empty: no vehicle or person was on the edges or in the box of replay. Compare the ids of "+
+			"edges and the coordinates with those of the network, and resubmit.")
+	}
 	rec.complete()
 	if err := rec.merge(); err != nil {
 		warnings = append(warnings, fmt.Sprintf("The recording could not be kept: %v.", err))
@@ -691,6 +697,11 @@ func (rec *recording) finish(source, fcd string) (warnings []string) {
 		warnings = append(warnings, fmt.Sprintf("The recording's folder could not be removed: %v.", err))
 	}
 	return warnings
+}
+
+// misplaced reports whether frames are empty that only show some places, such as an edge whose id is misspelt.
+func (rec *recording) misplaced() bool {
+	return (rec.edges != nil || rec.box != nil) && !rec.seen && len(rec.index.Segments) > 0
 }
 
 // readFile makes the recording from an output.
@@ -732,6 +743,8 @@ func (rec *recording) complete() {
 		x.Missing = append(x.Missing, fmt.Sprintf("what comes after %g s: %v", x.End, rec.err))
 	case len(x.Segments) == 0:
 		x.Missing = append(x.Missing, "all: SUMO wrote no positions in the time that was to be recorded")
+	case rec.misplaced():
+		x.Missing = append(x.Missing, "all: no vehicle or person was where it was to be recorded (edges, box)")
 	}
 }
 

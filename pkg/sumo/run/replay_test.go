@@ -354,6 +354,26 @@ func TestABoxIsRecorded(t *testing.T) {
 	}
 }
 
+func TestARecordingOfPlacesWhereNobodyIsSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		asked simulation.Replay
+		empty bool
+	}{
+		"an edge that is not there": {simulation.Replay{Edges: []string{"CB"}}, true},
+		"and one that is":           {simulation.Replay{Edges: []string{"CB", "BC"}}, false},
+		"a box beside the network":  {simulation.Replay{Box: &[4]float64{-900, -900, -800, -800}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			result, got := recordRoad(t, `<time><end value="60"/></time>`, someDemand, tc.asked, nil)
+			if said := strings.Contains(strings.Join(result.Warnings, " "), "The recording is empty"); said != tc.empty || (len(got.Missing) > 0) != tc.empty {
+				t.Errorf("warnings %q, missing %q", result.Warnings, got.Missing)
+			}
+		})
+	}
+}
+
 func TestWhereTheRunWritesItsPositionsTheRecordingIsMadeFromThem(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

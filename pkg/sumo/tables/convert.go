@@ -16,6 +16,8 @@ import (
 type Source struct {
 	Name string
 	Open func() (io.ReadCloser, error)
+	// Partial says that the run stopped early: SUMO ends its outputs properly even then.
+	Partial bool
 }
 
 // The faults of sources.
@@ -78,7 +80,7 @@ func convert(w io.Writer, d definition, sources []Source, most, head int64) erro
 		if err != nil {
 			return err
 		}
-		complete = complete && whole
+		complete = complete && whole && !s.Partial
 	}
 	out.SetComplete(complete)
 	return out.Close()

@@ -164,3 +164,5 @@ def test_every_operation_of_the_api_is_typed(client: Client) -> None:
     assert client.api.get_dashboard()["plan_limits"]["max_concurrent_jobs"] == 4
     with pytest.raises(NotFoundError):
         client.api.get_job("00000000-0000-0000-0000-000000000000")
+    with pytest.raises(SumoK8Error, match="id is empty"):
+        client.job("")

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zipfile
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
-from sumo_k8 import ApiError, AsyncClient, Client, Job
+from sumo_k8 import ApiError, AsyncClient, Client, Job, _frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,7 @@ def test_columns_and_intervals_are_chosen(job: Job) -> None:
     expected = whole[(whole[time] >= 100) & (whole[time] < 200)][["running", time]].reset_index(drop=True)
     pd.testing.assert_frame_equal(part, expected, check_frame_type=False)
     assert set(part.attrs["units"]) == {time, "running"}
+    assert list(job.table("summary", "running").columns) == ["running"]
 
 
 def test_tables_that_do_not_exist_are_refused(job: Job) -> None:
@@ -51,6 +53,18 @@ def test_tables_that_do_not_exist_are_refused(job: Job) -> None:
         job.table("fcd")
     with pytest.raises(ApiError):
         job.table("summary", ["no such column"])
+
+
+def test_a_variant_that_looks_like_a_number_is_a_text(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "runs.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for variant in ("2030", "%C2%B2"):
+            raw = job._client.api.get_table(job.id, "summary", format="parquet", columns=["time"])
+            archive.writestr(f"summary/study=1/point=0/variant={variant}/replication=0/seed=7/summary.parquet", raw)
+    frame = _frames.of_all_runs(path.read_bytes())
+    assert set(frame["variant"]) == {"2030", "²"}
+    assert set(frame["study"]) == {"1"}
+    assert set(frame["seed"]) == {7}
 
 
 def test_tables_by_coroutines(job: Job, key: str) -> None:

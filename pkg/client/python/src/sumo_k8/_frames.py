@@ -43,6 +43,10 @@ def table(parquet: bytes) -> pd.DataFrame:
     return frame
 
 
+# The folders of a dataset whose values are numbers. A variant called 2030 is not one.
+_NUMBERS = ("point", "replication", "seed")
+
+
 def of_all_runs(dataset: bytes) -> pd.DataFrame:
     """The tables of a zip with a Parquet dataset as one, with the columns that its folders have (name=value). attrs are the first one's."""
     pd = pandas()
@@ -55,7 +59,7 @@ def of_all_runs(dataset: bytes) -> pd.DataFrame:
             for folder in name.split("/")[:-1]:
                 column, is_column, value = folder.partition("=")
                 if is_column:
-                    frame[column] = int(value) if value.isdigit() else unquote(value)
+                    frame[column] = int(value) if column in _NUMBERS else unquote(value)
             frames.append(frame)
     if not frames:
         return pd.DataFrame()

@@ -46,6 +46,8 @@ def path_of(template: str, *values: str) -> str:
     parts = re.split(r"{(\w+)}", template)
     out = parts[0]
     for name, value, rest in zip(parts[1::2], values, parts[2::2]):
+        if not str(value):
+            raise SumoK8Error(f"{name} is empty, and {template} needs it")
         out += quote(str(value), safe="/" if name == "name" else "") + rest
     return out
 

@@ -47,7 +47,7 @@ class AsyncStudy:
         return self.status in TERMINAL
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id} {self.name!r} {self.status}>"
+        return f"<{type(self).__name__} {self.id or 'of a dry run'} {self.name!r} {self.status or 'not started'}>"
 
     def _repr_html_(self) -> str:
         return _show.study_card(self.document)

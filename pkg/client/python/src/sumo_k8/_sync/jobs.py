@@ -161,7 +161,7 @@ class Job:
 
         Args:
             name: of the output; tables() lists them
-            columns: those wanted, in their order; all of them unless given
+            columns: those wanted, in their order, or the name of one; all of them unless given
             begin: only rows from this simulated time on, in seconds
             end: only rows before this simulated time
         """
@@ -169,7 +169,7 @@ class Job:
             self.id,
             cast("Any", name),
             format="parquet",
-            columns=None if columns is None else list(columns),
+            columns=[columns] if isinstance(columns, str) else None if columns is None else list(columns),
             from_=begin,
             to=end,
         )
