@@ -12,23 +12,29 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Build builds a program of this module, such as pkg/sumo/sumo-run, as the file output.
+// Build builds a program of this module, such as pkg/client/sumo-k8, as the file output.
 func Build(ctx context.Context, output, program string) error {
-	if out, err := command(ctx, output, "github.com/sumo-k8/sumo-k8/"+program).CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w: %s", program, err, bytes.TrimSpace(out))
+	return run(command(ctx, output, packageOf(program)))
+}
+
+func packageOf(program string) string { return "github.com/sumo-k8/sumo-k8/" + program }
+
+func run(build *exec.Cmd) error {
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", build, err, bytes.TrimSpace(out))
 	}
 	return nil
 }
 
-// command builds a program with the flags of make build, whatever those of the test are: what one compiles, the other finds in Go's cache.
-func command(ctx context.Context, output, program string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", output, program)
+// command builds programs with the flags of make build, whatever those of the test are: what one compiles, the other finds in Go's cache.
+func command(ctx context.Context, output string, packages ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", output}, packages...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	return cmd
 }
 
-// SumoRunBinary returns the path of sumo-run, which is .local/bin/sumo-run-test in the module's folder. It is linked anew only if its
-// sources have changed.
+// SumoRunBinary returns the path of sumo-run, which lies in .local/bin/test of the module's folder, beside what it has beside it in a
+// release. It is linked anew only if its sources have changed.
 var SumoRunBinary = sync.OnceValues(func() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setUp)
 	defer cancel()
@@ -36,22 +42,21 @@ var SumoRunBinary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	binary, unlock, err := lockBinary(root, "sumo-run-test")
+	binary, unlock, err := lockBinary(filepath.Join(root, ".local", "bin", "test"), "sumo-run")
 	if err != nil {
 		return "", fmt.Errorf("build sumo-run: %w", err)
 	}
 	defer unlock()
-	return binary, Build(ctx, binary, "pkg/sumo/sumo-run")
+	return binary, run(command(ctx, filepath.Dir(binary), packageOf("pkg/sumo/sumo-run"), packageOf("pkg/confine/sumo-wall")))
 })
 
-// lockBinary returns the path of a program in the module's .local/bin. The test binaries of several packages run at once: the first one
+// lockBinary returns the path of a program in a folder that it makes. The test binaries of several packages run at once: the first one
 // builds, and the others wait until it unlocks.
-func lockBinary(root, name string) (binary string, unlock func(), err error) {
-	bin := filepath.Join(root, ".local", "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
+func lockBinary(folder, name string) (binary string, unlock func(), err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", nil, err
 	}
-	binary = filepath.Join(bin, name)
+	binary = filepath.Join(folder, name)
 	lock := flock.New(binary + ".lock")
 	return binary, func() { _ = lock.Unlock() }, lock.Lock()
 }

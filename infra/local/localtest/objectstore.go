@@ -1,7 +1,6 @@
 package localtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 		return "", err
 	}
 	source := filepath.Join(root, "infra", "local", "objectstore")
-	binary, unlock, err := lockBinary(root, "objectstore")
+	binary, unlock, err := lockBinary(filepath.Join(root, ".local", "bin"), "objectstore")
 	if err != nil {
 		return "", fmt.Errorf("build the object store: %w", err)
 	}
@@ -38,8 +37,8 @@ func ObjectStoreBinary(ctx context.Context) (string, error) {
 	cmd.Dir = source
 	// Neither a workspace nor the flags of the module under test apply to this module.
 	cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=-buildvcs=false")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the object store: %w: %s", err, bytes.TrimSpace(out))
+	if err := run(cmd); err != nil {
+		return "", fmt.Errorf("build the object store: %w", err)
 	}
 	// The go command leaves an unchanged program's time as it is.
 	now := time.Now()
