@@ -39,8 +39,8 @@ func TestMain(m *testing.M) {
 
 const adminKey = "the-operator"
 
-// patience is for what takes a second on an idle machine; reconcile's schedule, which does not run here, would take as long.
-const patience = time.Minute
+// patience is for what takes a second on an idle machine. Reconcile's schedule, which would bring it about within a minute, does not run here.
+const patience = 3 * time.Minute
 
 // deployment is what the functions of one installation share.
 type deployment struct {
