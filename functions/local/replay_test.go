@@ -179,14 +179,16 @@ func testReplayOfOutput(t *testing.T, s *service) {
 	c.call(t, "GET", "/jobs/"+x.JobID+"/replay", "If-None-Match: *").want(t, http.StatusNotModified)
 	for _, path := range []string{
 		segmentPath(x.JobID, "other", 0), segmentPath(x.JobID, x.Attempt, len(x.Segments)), segmentPath(x.JobID, "..%2F..", 0),
-		segmentPath(plain.JobID, x.Attempt, 0), "/jobs/" + plain.JobID + "/replay",
+		segmentPath(x.JobID, x.Attempt, -1), segmentPath(plain.JobID, x.Attempt, 0), "/jobs/" + plain.JobID + "/replay",
 	} {
-		if p := c.call(t, "GET", path).want(t, http.StatusNotFound).problem(t); p.Code != problem.NotFound {
+		p := c.call(t, "GET", path).want(t, http.StatusNotFound).problem(t)
+		if p.Code != problem.NotFound || path == segmentPath(x.JobID, x.Attempt, -1) && !strings.Contains(p.Detail, `has no segment "-1"`) {
 			t.Errorf("%s: %+v", path, p)
 		}
 	}
 	for replay, says := range map[string]string{
-		`{"period": -1}`: "schema", `{"box": [5, 5, 1, 1]}`: "box", `{"from": 5, "to": 1}`: "begins", `{"speed": 1}`: "schema", "maybe": "JSON",
+		`{"period": -1}`: "body.replay.period", `{"box": [5, 5, 1, 1]}`: "box", `{"from": 5, "to": 1}`: "begins",
+		`{"speed": 1}`: "body.replay.speed", "maybe": "JSON",
 	} {
 		fields := [][2]string{{"scenario_id", "x"}, {"scenario", plain.Scenario}, {"replay", replay}}
 		p := c.post(t, fields).want(t, http.StatusBadRequest).problem(t)

@@ -227,8 +227,8 @@ func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma
 	if err != nil {
 		return nil, err
 	}
-	another := problem.New(problem.NotFound, "The recording of job %s has no attempt %.40q, or not any longer. GET /jobs/{id}/replay names "+
-		"the one that counts.", j.ID, in.Attempt)
+	another := problem.New(problem.NotFound, "The recording of job %s has no segment %q of the attempt %.40q, or not any longer. "+
+		"GET /jobs/{id}/replay lists the segments of the attempt that counts.", j.ID, in.N, in.Attempt)
 	n, err := strconv.Atoi(in.N)
 	if err != nil || n < 0 || !attemptName.MatchString(in.Attempt) {
 		return nil, another

@@ -67,7 +67,7 @@ func (f *Function) studyTables(ctx context.Context, in *studyTablesRequest) (*hu
 	if err != nil {
 		return nil, err
 	}
-	if err := f.anyTable(ctx, first, in.Name); err != nil {
+	if err := f.anyTable(ctx, s, first, in.Name); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
@@ -89,24 +89,39 @@ func (f *Function) runsOf(ctx context.Context, s study.Study, after string) ([]j
 	return f.Jobs.ListJobs(ctx, s.TenantID, job.Filter{Study: s.ID}, after, runsPerPage)
 }
 
-// anyTable makes the table of one of the runs, or says why none has it: once the zip has begun, a failure can only break it.
-func (f *Function) anyTable(ctx context.Context, runs []job.Job, name simulation.Table) error {
-	err := problem.New(problem.Conflict, "No run of the study has succeeded. Its tables will be available once one has.")
-	for _, j := range runs {
-		if j.State != job.Succeeded || j.Study.Superseded {
-			continue
+// anyTable makes the table of one of the runs, the first of which have been read, or says why none has it: once the zip has begun, a
+// failure can only break it. Runs that have not succeeded are passed over, however many they are.
+func (f *Function) anyTable(ctx context.Context, s study.Study, runs []job.Job, name simulation.Table) error {
+	var without error
+	for {
+		for _, j := range runs {
+			if j.State != job.Succeeded || j.Study.Superseded {
+				continue
+			}
+			_, failed := f.runTable(ctx, j, name)
+			if failed == nil {
+				return nil
+			}
+			p, ok := errors.AsType[*problem.Error](failed)
+			if !ok || p.Code != problem.NotFound && p.Code != problem.Conflict && p.Code != problem.Gone {
+				return failed
+			}
+			without = p
 		}
-		_, failed := f.runTable(ctx, j, name)
-		if failed == nil {
-			return nil
+		switch {
+		case without != nil:
+			return without
+		case len(runs) < runsPerPage && s.State.Terminal():
+			return problem.New(problem.Conflict, "No run of the study has succeeded, and it is %s. Look at the messages of its runs, and run the "+
+				"study again or retry it.", s.State)
+		case len(runs) < runsPerPage:
+			return problem.New(problem.Conflict, "No run of the study has succeeded. Its tables will be available once one has.")
 		}
-		p, ok := errors.AsType[*problem.Error](failed)
-		if !ok || p.Code != problem.NotFound && p.Code != problem.Conflict && p.Code != problem.Gone {
-			return failed
+		var err error
+		if runs, err = f.runsOf(ctx, s, runs[len(runs)-1].Place()); err != nil {
+			return err
 		}
-		err = p
 	}
-	return err
 }
 
 // runTable is madeTable for a run of a study.

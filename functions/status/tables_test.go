@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/functions/status"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -97,6 +98,42 @@ func TestTablesThatCannotBeMadeAreExplained(t *testing.T) {
 	}
 	queued := in.queue(t)
 	in.get(t, "/jobs/"+queued+"/tables/fcd").Want(t, http.StatusConflict)
+}
+
+func TestOneOfManyRunsOfAStudyIsEnoughForATable(t *testing.T) {
+	t.Parallel()
+	in, _, packed, study := run(t)
+	conn, err := pgx.Connect(t.Context(), in.parts.Config.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	change := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, study); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(`INSERT INTO study_points (study_id, point, variant, setting, scenario_digest, scenario_key, cpu_request, memory_gi, options,
+			timeout_seconds, warnings)
+		SELECT $1::uuid, 0, 'base', '[]', scenario_digest, 'key', 1, 1, '{}', 60, '[]' FROM jobs WHERE study_id = $1::uuid`)
+	// They come before the run that has succeeded, and are more than are read at a time.
+	change(`INSERT INTO jobs (id, tenant_id, namespace, name, scenario_digest, scenario_key, state, cpu_request, memory_gi, priority, options,
+			timeout_seconds, task_token, submitted_at, dispatched_at, started_at, finished_at, updated_at, study_id, point, replication, chunk_id)
+		SELECT ('ffffffff-ffff-7fff-8fff-' || lpad(n::text, 12, '0'))::uuid, 'acme', 'n', 'run', scenario_digest, 'key', 'FAILED', 1, 1, 0, '{}',
+			60, '', now(), now(), now(), now(), now(), $1::uuid, 0, n, gen_random_uuid()
+		FROM jobs, generate_series(1, 250) AS n WHERE study_id = $1::uuid`)
+	path := "/studies/" + study + "/tables/fcd"
+	if a := in.get(t, path).Want(t, http.StatusOK); !bytes.Contains(a.Body, []byte(packed+".parquet")) {
+		t.Errorf("%s answers without the run that has succeeded", path)
+	}
+	change(`UPDATE jobs SET superseded = true WHERE study_id = $1::uuid AND state = 'SUCCEEDED'`)
+	for _, says := range []string{"once one has", "it is INCOMPLETE"} {
+		if a := in.get(t, path).Want(t, http.StatusConflict); !strings.Contains(string(a.Body), says) {
+			t.Errorf("want %q: %s", says, a.Body)
+		}
+		change(`UPDATE studies SET state = 'INCOMPLETE', finished_at = now() WHERE id = $1::uuid`)
+	}
 }
 
 func TestOutputsAreFoundByTheirContent(t *testing.T) {

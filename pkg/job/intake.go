@@ -281,8 +281,8 @@ func unrecorded(i scenario.Interval, r *simulation.Replay) []string {
 	case r == nil:
 		return nil
 	case r.From != nil && *r.From > i.Begin && *r.From >= i.End:
-		return []string{fmt.Sprintf("The recording will be empty, because it begins (replay.from) at %g s: the run ends at %g s. Choose an earlier "+
-			"begin, and resubmit.", *r.From, i.End)}
+		return []string{fmt.Sprintf("The recording will be empty, because it begins (replay.from) at %g s: the run ends at %g s. Choose an "+
+			"earlier begin, and resubmit.", *r.From, i.End)}
 	case r.To != nil && *r.To < i.Begin:
 		return []string{fmt.Sprintf("The recording will be empty, because it ends (replay.to) at %g s: the run begins at %g s. Choose a later "+
 			"end, and resubmit.", *r.To, i.Begin)}

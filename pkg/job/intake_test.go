@@ -491,10 +491,10 @@ func TestARecordingOfATimeThatIsNotSimulatedIsNoted(t *testing.T) {
 		"all":                  {simulation.Replay{}, ""},
 		"within the run":       {simulation.Replay{From: at(0), To: at(900)}, ""},
 		"from the run's begin": {simulation.Replay{From: at(100), To: at(100)}, ""},
-		"from the run's end": {simulation.Replay{From: at(300)}, "The recording will be empty, because it begins (replay.from) at 300 s: the run " +
-			"ends at 300 s. Choose an earlier begin, and resubmit."},
-		"to a time before it": {simulation.Replay{To: at(99)}, "The recording will be empty, because it ends (replay.to) at 99 s: the run begins " +
-			"at 100 s. Choose a later end, and resubmit."},
+		"from the run's end": {simulation.Replay{From: at(300)}, "The recording will be empty, because it begins (replay.from) at 300 s: the " +
+			"run ends at 300 s. Choose an earlier begin, and resubmit."},
+		"to a time before it": {simulation.Replay{To: at(99)}, "The recording will be empty, because it ends (replay.to) at 99 s: the run " +
+			"begins at 100 s. Choose a later end, and resubmit."},
 	} {
 		var l ledger
 		in, _ := l.intake()

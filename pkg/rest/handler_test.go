@@ -422,11 +422,17 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 		status                  int
 		location                string
 	}{
-		"not a number":         {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
-		"an infinite number":   {"GET", "/items/1?share=-Inf", "", "Authorization: " + b.key, 400, "query.share"},
-		"neither kind":         {"POST", "/operate", `{"name": "x", "notes": "yes"}`, "X-Admin-Key: " + operatorKey, 400, "body.notes"},
-		"a member of one kind": {"POST", "/operate", `{"name": "x", "notes": {"size": -1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.size"},
-		"a member of no kind":  {"POST", "/operate", `{"name": "x", "notes": {"sise": 1}}`, "X-Admin-Key: " + operatorKey, 400, "body.notes.sise"},
+		"not a number":       {"GET", "/items/1?share=NaN", "", "Authorization: " + b.key, 400, "query.share"},
+		"an infinite number": {"GET", "/items/1?share=-Inf", "", "Authorization: " + b.key, 400, "query.share"},
+		"neither kind":       {"POST", "/operate", `{"name": "x", "notes": "yes"}`, "X-Admin-Key: " + operatorKey, 400, "body.notes"},
+		"a member of one kind": {
+			"POST", "/operate", `{"name": "x", "notes": {"size": -1}}`, "X-Admin-Key: " + operatorKey, 400,
+			"body.notes.size",
+		},
+		"a member of no kind": {
+			"POST", "/operate", `{"name": "x", "notes": {"sise": 1}}`, "X-Admin-Key: " + operatorKey, 400,
+			"body.notes.sise",
+		},
 		"a member further down": {
 			"POST", "/operate", `{"name": "x", "parts": [{}, {"notes": {"size": -1}}]}`, "X-Admin-Key: " + operatorKey, 400,
 			"body.parts[1].notes.size",

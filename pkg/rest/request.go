@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -61,7 +62,7 @@ func ByKind(registry huma.Registry, body *huma.Schema, found *huma.ErrorDetail) 
 		huma.Validate(registry, one, path, huma.ModeWriteToServer, found.Value, result)
 		var faults []*huma.ErrorDetail
 		for _, err := range result.Errors {
-			if detail, ok := err.(*huma.ErrorDetail); ok { //nolint:errorlint // huma's own, which nothing wraps
+			if detail, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 				faults = append(faults, detail)
 			}
 		}
@@ -84,11 +85,11 @@ func fieldAt(registry huma.Registry, body *huma.Schema, location string) *huma.S
 			return nil
 		}
 		name, index, inList := strings.Cut(name, "[")
-		s = resolved(registry, s.Properties[name])
-		for range strings.Count(index, "[") + 1 {
-			if inList && s != nil {
-				s = resolved(registry, s.Items)
-			}
+		if s = resolved(registry, s.Properties[name]); inList && s != nil {
+			s = resolved(registry, s.Items)
+		}
+		if strings.Contains(index, "[") { // no field is a list of lists
+			return nil
 		}
 	}
 	return s

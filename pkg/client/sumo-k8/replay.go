@@ -2,12 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -187,21 +186,15 @@ a line for each vehicle and minute. Coordinates are those of the network, in met
 			return err
 		}
 		write := func(w io.Writer) error { return export(ctx, api, r, e.begin, w) }
-		if file == "-" {
-			return write(a.out)
+		file = cmp.Or(file, id+e.ending)
+		if file == standardOutput {
+			err = write(a.out)
+		} else if err = save(file, write); err == nil {
+			a.print(r, func() { fmt.Fprintln(a.out, file) })
 		}
-		if file == "" {
-			file = id + e.ending
-		}
-		root, err := os.OpenRoot(filepath.Dir(file))
 		if err != nil {
 			return err
 		}
-		defer root.Close()
-		if err := client.WriteFile(root, filepath.Base(file), write); err != nil {
-			return err
-		}
-		a.print(r, func() { fmt.Fprintln(a.out, file) })
 		if !r.Complete {
 			a.note("The job goes on: this is its recording up to %g s.", r.End)
 		}

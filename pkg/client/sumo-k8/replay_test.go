@@ -91,6 +91,17 @@ func testReplay(t *testing.T, s *service.Server) {
 	}
 
 	u.ends(exitUsage, "replay", "export", id, "--format", "pdf")
+	folder := t.TempDir()
+	for _, command := range [][]string{{"replay", "export", id}, {"table", id, "summary"}} {
+		for _, into := range []string{folder, folder + "/", folder + "/more/"} {
+			says(t, u.ends(exitUsage, append(command, "--file", into)...).stderr, into+" is a folder")
+		}
+		made := filepath.Join(folder, "made", command[0])
+		u.ok(append(command, "--file", made)...)
+		if _, err := os.Stat(made); err != nil {
+			t.Error(err)
+		}
+	}
 	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-box", "1,2,3")
 	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-from", "9", "--replay-to", "3")
 }

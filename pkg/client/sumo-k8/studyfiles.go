@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,16 +92,24 @@ func (a *app) write(file string, write func(io.Writer) error) error {
 	if file == standardOutput {
 		return write(a.out)
 	}
+	if err := save(file, write); err != nil {
+		return err
+	}
+	a.note("Written to %s", file)
+	return nil
+}
+
+// save writes a file, which appears only when it is complete, in a folder that is made where there is none.
+func save(file string, write func(io.Writer) error) error {
+	if info, err := os.Stat(file); strings.HasSuffix(file, string(filepath.Separator)) || err == nil && info.IsDir() {
+		return usage("%s is a folder: name a file in it", file)
+	}
 	root, err := openFolder(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if err := client.WriteFile(root, filepath.Base(file), write); err != nil {
-		return err
-	}
-	a.note("Written to %s", file)
-	return nil
+	return client.WriteFile(root, filepath.Base(file), write)
 }
 
 func (a *app) studyReportCommand() *cobra.Command {

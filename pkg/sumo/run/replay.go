@@ -742,9 +742,9 @@ func (rec *recording) complete() {
 	case rec.err != nil:
 		x.Missing = append(x.Missing, fmt.Sprintf("what comes after %g s: %v", x.End, rec.err))
 	case len(x.Segments) == 0:
-		x.Missing = append(x.Missing, "all: SUMO wrote no positions in the time that was to be recorded")
+		x.Missing = append(x.Missing, "vehicles and persons: SUMO wrote no positions in the time that was to be recorded")
 	case rec.misplaced():
-		x.Missing = append(x.Missing, "all: no vehicle or person was where it was to be recorded (edges, box)")
+		x.Missing = append(x.Missing, "vehicles and persons: none was on the edges or in the box of replay")
 	}
 }
 

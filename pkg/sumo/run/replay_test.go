@@ -367,7 +367,8 @@ func TestARecordingOfPlacesWhereNobodyIsSaysSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			result, got := recordRoad(t, `<time><end value="60"/></time>`, someDemand, tc.asked, nil)
-			if said := strings.Contains(strings.Join(result.Warnings, " "), "The recording is empty"); said != tc.empty || (len(got.Missing) > 0) != tc.empty {
+			said := strings.Contains(strings.Join(result.Warnings, " "), "The recording is empty")
+			if said != tc.empty || (len(got.Missing) > 0) != tc.empty {
 				t.Errorf("warnings %q, missing %q", result.Warnings, got.Missing)
 			}
 		})

@@ -105,7 +105,7 @@ def test_studies_are_planned_retried_and_extended(client: Client, networks: Path
     scenario = client.store(networks / "cross.zip")["id"]
     plan = client.study(scenario, seeds="1:2", axes=[GREEN], dry_run=True)
     assert plan.id == ""
-    assert repr(plan) == "<Study of a dry run 'cross' not started>"
+    assert repr(plan) == f"<Study of a dry run {plan.name!r} not started>"
     assert plan.document["runs"]["planned"] == 4
     study = client.study(scenario, seeds=[1], run={"end": 60}).wait()
     study.extend({"replications": {"seeds": [2]}})
