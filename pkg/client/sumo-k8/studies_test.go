@@ -38,6 +38,8 @@ func testStudies(t *testing.T, s *service.Server) {
 	if runs := u.ok("ls", "--study", id).stdout; strings.Count(runs, "demand / base, demand ") != 6 {
 		t.Errorf("the runs of the study are\n%s", runs)
 	}
+	run := regexp.MustCompile(`(?m)^(\S+)  demand / base`).FindStringSubmatch(u.ok("ls", "--study", id).stdout)[1]
+	says(t, u.ok("get", run).stdout, id+", point ", "1 core,")
 	u.ends(exitRefused, "study", "retry", id)
 	same := []string{"study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run"}
 	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")
