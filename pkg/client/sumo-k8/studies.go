@@ -219,6 +219,9 @@ func (a *app) variants(ctx context.Context, api *client.Client, args []string) (
 		if _, err := os.Stat(arg); !named || err == nil { // a file may have an equals sign
 			name, path = "", arg
 		}
+		if path == "" {
+			return nil, usage("%q names no scenario: write NAME=FILE.zip, NAME=FOLDER or NAME=SCENARIO", arg)
+		}
 		v := study.Variant{Name: name, Scenario: path}
 		if !scenario.IsDigest(path) {
 			stored, err := upload(ctx, a, path, (*client.Client).Store)

@@ -229,4 +229,6 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 	} {
 		u.ends(exitUsage, wrong...)
 	}
+	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
+	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
 }
