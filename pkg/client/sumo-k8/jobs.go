@@ -282,7 +282,8 @@ func (a *app) describe(j client.Job) {
 		add("confined by", j.Confinement.String())
 	}
 	add("priority", j.Priority)
-	add("resources", fmt.Sprintf("%s, %d GiB, at most %s", counted(j.CPURequest, "core"), j.MemoryGi, time.Duration(j.TimeoutSeconds)*time.Second))
+	add("resources", fmt.Sprintf("%s, %d GiB, at most %s", counted(j.CPURequest, "core"), j.MemoryGi,
+		time.Duration(j.TimeoutSeconds)*time.Second))
 	if j.Attempt > 1 {
 		add("attempt", strconv.Itoa(j.Attempt))
 	}

@@ -65,7 +65,8 @@ func testStudies(t *testing.T, s *service.Server) {
 
 	// What a controller runs needs no configuration; that this service has no controllers is all that is wrong.
 	u.file("control.py", []byte("import traci\n"))
-	says(t, u.ends(exitRefused, "study", "run", u.dir, "--controller", "control.py", "--seeds", "1:2").stderr, "is not enabled on this service")
+	says(t, u.ends(exitRefused, "study", "run", u.dir, "--controller", "control.py", "--seeds", "1:2").stderr,
+		"is not enabled on this service")
 }
 
 // testStudyNumbers asks for the numbers of a study in every form.
