@@ -142,7 +142,7 @@ func needed(kind chart.Kind) simulation.Output {
 
 type plotRequest struct {
 	ID          string   `path:"id" doc:"The job_id returned at submission."`
-	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions|convergence)\\.(svg|png)$" patternDescription:"the name of a plot that GET /jobs/{id}/plots lists, with .svg or .png" example:"vehicles.png"`
+	File        string   `path:"file" pattern:"^(vehicles|speed|travel_time|time_loss|waiting_time|emissions|convergence)\\.(svg|png)$" patternDescription:"vehicles, speed, travel_time, time_loss, waiting_time, emissions or convergence, with .svg or .png" example:"vehicles.png"`
 	With        []string `query:"with" maxItems:"7" doc:"Ids of other jobs to overlay, separated by commas."`
 	Theme       string   `query:"theme" enum:"light,dark" default:"light"`
 	Width       int      `query:"width" minimum:"400" maximum:"2400" default:"1200" doc:"Pixels."`

@@ -70,7 +70,7 @@ func (f *Function) studyPlots(ctx context.Context, in *studyRequest) (*studyPlot
 
 type studyPlotRequest struct {
 	ID         string  `path:"id" doc:"Its study_id."`
-	File       string  `path:"file" pattern:"^(means|boxes|differences|convergence)\\.(svg|png)$" patternDescription:"the name of a plot that GET /studies/{id}/plots lists, with .svg or .png" example:"means.svg"`
+	File       string  `path:"file" pattern:"^(means|boxes|differences|convergence)\\.(svg|png)$" patternDescription:"means, boxes, differences or convergence, with .svg or .png" example:"means.svg"`
 	Metric     string  `query:"metric" maxLength:"200" doc:"The metric to show; the study's first if left out."`
 	Axis       string  `query:"axis" maxLength:"100" doc:"Of means: the horizontal axis; the study's first with several values if left out."`
 	Baseline   string  `query:"baseline" maxLength:"2000" doc:"Of differences: what to compare with, as GET /studies/{id}/comparison takes it."`

@@ -86,6 +86,9 @@ func TestThePlotsOfAStudy(t *testing.T) {
 		"a confidence of certainty":   bad("means.svg?confidence=1", "query.confidence"),
 		"a parameter of another plot": bad("means.svg?with=x", "query.with"),
 	}, in.acme)
+	if body := string(in.get(t, at+"histogram.svg").Body); !strings.Contains(body, "boxes, differences or convergence") {
+		t.Errorf("an unknown plot is answered with %s, which names none", body)
+	}
 }
 
 func TestTheReportOfAStudy(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
@@ -312,6 +313,45 @@ func TestAStudyIsExtendedCancelledAndRetried(t *testing.T) {
 	post("/extend", `{"replications": {"seeds": "20:21"}}`, http.StatusConflict, nil)
 	post("/retry", "", http.StatusConflict, nil)
 	in.Call(t, "DELETE", "/studies/0198a1b2-0000-7000-8000-000000000000", "", in.key).Want(t, http.StatusNotFound)
+}
+
+func TestAStudyGetsNoFurtherRunsThatItsTenantMayNotHave(t *testing.T) {
+	t.Parallel()
+	in := install(t, "", withPrograms(t))
+	in.allowPrograms(t)
+	_, made, _ := in.ask(t, `{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "replications": {"seeds": "1:2"},
+		"run": {"controller": {"file": "control.py"}, "cpu_request": 2}}`)
+	forbidden, one, enough := false, 1, 8
+	for _, change := range []struct {
+		to       tenant.Patch
+		location string
+	}{
+		{tenant.Patch{Controllers: &forbidden}, "body.run.controller"},
+		{tenant.Patch{MaxCPU: &one}, "body.run.cpu_request"},
+	} {
+		if _, err := in.parts.DB.UpdateTenant(t.Context(), "acme", change.to); err != nil {
+			t.Fatal(err)
+		}
+		for _, more := range [][2]string{
+			{"/extend", `{"replications": {"seeds": "3:4"}}`}, {"/retry", ""},
+			{"/extend", `{"replications": {"until": {"relative_half_width": 0.1, "max": 9}}}`},
+		} {
+			var p rest.Problem
+			in.Call(t, "POST", "/studies/"+made.StudyID+more[0], more[1], in.key, "Content-Type: application/json").
+				Want(t, http.StatusBadRequest).Into(t, &p)
+			if !slices.ContainsFunc(p.Errors, func(i problem.Item) bool { return i.Location == change.location }) {
+				t.Errorf("%q answers %+v, want an error at %s", more, p, change.location)
+			}
+		}
+		in.Call(t, "POST", "/studies/"+made.StudyID+"/extend", `{"max_parallel": 3}`, in.key, "Content-Type: application/json").
+			Want(t, http.StatusOK)
+		allowed := true
+		if _, err := in.parts.DB.UpdateTenant(t.Context(), "acme", tenant.Patch{Controllers: &allowed, MaxCPU: &enough}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.Call(t, "POST", "/studies/"+made.StudyID+"/extend", `{"replications": {"seeds": "3:4"}}`, in.key, "Content-Type: application/json").
+		Want(t, http.StatusOK)
 }
 
 func TestStudiesAreAdmittedAsSubmissions(t *testing.T) {

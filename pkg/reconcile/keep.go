@@ -29,7 +29,7 @@ const (
 	keepTime = 2 * time.Minute
 	// keepTries is how long after a run's end a check that fails, rather than finds a fault, is repeated.
 	keepTries = 10 * time.Minute
-	// keptFaults is how many faults of a refused scenario a warning lists.
+	// keptFaults is how many faults of a scenario a warning lists.
 	keptFaults = 10
 )
 
@@ -127,7 +127,7 @@ func (r *Reconciler) check(ctx context.Context, j job.Job, file job.ResultFile, 
 	var refused *problem.Error
 	switch {
 	case err == nil:
-		out.scenario = s.Digest
+		out.scenario, out.warning = s.Digest, keptWith(j, s)
 	case errors.As(err, &refused) && slices.Contains(refusals, refused.Code):
 		why := []string{refused.Detail}
 		for _, item := range refused.Items[:min(len(refused.Items), keptFaults)] {
@@ -141,6 +141,18 @@ func (r *Reconciler) check(ctx context.Context, j job.Job, file job.ResultFile, 
 
 // refusals are what the intake says of a zip that it will never accept.
 var refusals = []problem.Code{problem.ScenarioInvalid, problem.TooLarge, problem.Invalid, problem.NotFound, problem.Unsupported}
+
+// keptWith is a warning with those of the scenario that was kept, such as why SUMO cannot run it: nobody sees the answer of its intake.
+func keptWith(j job.Job, s scenario.Scenario) string {
+	if len(s.Manifest.Warnings) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("The scenario %.80q, which was kept, has warnings:", j.KeepAs())
+	for _, w := range s.Manifest.Warnings[:min(len(s.Manifest.Warnings), keptFaults)] {
+		text += " " + problem.Item{Message: w}.Sentence()
+	}
+	return text
+}
 
 func notKept(j job.Job, why string) string {
 	return fmt.Sprintf("The result was not kept as the scenario %.80q: %s It is %s among the job's results.", j.KeepAs(), why,

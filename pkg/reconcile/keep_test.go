@@ -24,6 +24,7 @@ import (
 type intake struct {
 	mu       sync.Mutex
 	errs     []error
+	warnings []string      // of what is accepted
 	accepted []string      // tenant, name and content
 	release  chan struct{} // nil, or closed when it may go on
 }
@@ -48,7 +49,7 @@ func (in *intake) Accept(
 	if len(in.errs) > 0 {
 		err, in.errs = in.errs[0], in.errs[1:]
 	}
-	return scenario.Scenario{Digest: "digest of " + string(content)}, true, err
+	return scenario.Scenario{Digest: "digest of " + string(content), Manifest: scenario.Manifest{Warnings: in.warnings}}, true, err
 }
 
 // assignment is a job of a tool whose run has ended well and left a zip.
@@ -98,12 +99,19 @@ func TestTheResultOfAToolBecomesAScenarioOrAWarning(t *testing.T) {
 	later := noon.Add(-time.Minute)
 	for name, test := range map[string]struct {
 		errs    []error
+		known   []string // warnings about the scenario
 		change  func(*engine, *objects)
 		want    string // the scenario
 		warning string
 		asked   int
 	}{
 		"accepted": {want: "digest of zip", asked: 1},
+		"with warnings": {
+			known:   []string{"a.sumocfg: cannot run: a.rou.xml: is not a route file", "Second one."},
+			want:    "digest of zip",
+			asked:   1,
+			warning: `The scenario "assigned", which was kept, has warnings: a.sumocfg: cannot run: a.rou.xml: is not a route file. Second one.`,
+		},
 		"after failures": {
 			errs:   []error{errUnreachable, problem.New(problem.Unavailable, "S3 is unreachable.")},
 			change: func(e *engine, _ *objects) { e.runs[0].FinishedAt = &later },
@@ -135,7 +143,7 @@ func TestTheResultOfAToolBecomesAScenarioOrAWarning(t *testing.T) {
 			if test.change != nil {
 				test.change(runs, store)
 			}
-			in := &intake{errs: test.errs}
+			in := &intake{errs: test.errs, warnings: test.known}
 			r := newReconciler(jobs, runs)
 			r.Objects, r.Intake = store, in
 			j := runUntil(t, r, jobs)

@@ -74,7 +74,7 @@ type PointRuns struct {
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
-	Active    int `json:"active" doc:"Starting or running."`
+	Active    int `json:"active" doc:"Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be more than that."`
 	Cached    int `json:"cached" doc:"How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a dry run, how many will. Lists of studies say 0."`
 }
 

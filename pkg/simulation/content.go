@@ -43,7 +43,7 @@ func ContentSum(name string, r io.Reader, size int64) (sum string, ok bool, err 
 	}
 	c := contentHash{hash: sha256.New()}
 	in := bufio.NewReaderSize(content, contentBuffer)
-	if strings.HasSuffix(plain, ".xml") {
+	if strings.HasSuffix(plain, ".xml") || strings.HasSuffix(plain, "cfg") { // tools leave configurations: .sumocfg, .duarcfg
 		err = c.xml(in)
 	} else {
 		_, err = in.WriteTo(&c)
@@ -189,6 +189,9 @@ func Varies(name string) string {
 		return "is cut into segments by the time that the run took"
 	case KeptFile:
 		return "is a zip of files with dates in them"
+	}
+	if strings.HasSuffix(name, ".log") {
+		return "is a log, which has times and the speed of the machine"
 	}
 	return ""
 }

@@ -44,18 +44,19 @@ func TestContentSumsAreThoseOfWhatEqualRunsWrite(t *testing.T) {
 		file, one, other string
 		equal            bool
 	}{
-		"the header does not count":       {"tripinfo.xml", head + "<tripinfos/>\n", "<!-- -- - -> generated --><tripinfos/>\n", true},
-		"a comment inside counts":         {"a.xml", head + "<a>\n<!-- 1 -->\n</a>", head + "<a>\n<!-- 2 -->\n</a>", false},
-		"a trip's duration counts":        {"tripinfo.xml", head + `<tripinfo duration="1"/>`, head + `<tripinfo duration="2"/>`, false},
-		"an attribute counts":             {"tripinfo.xml", head + `<a b="1"/>`, head + `<a b="2"/>`, false},
-		"performance does not":            {"s.xml", "<s>\n  <performance a=\"1\"/>\n<v/></s>", "<s>\n  <performance a=\"23\"/>\n<v/></s>", true},
-		"what shares its line counts":     {"s.xml", "<s>\n<performance a=\"1\"/><v/>\n</s>", "<s>\n<performance a=\"1\"/><w/>\n</s>", true},
-		"the time of a step does not":     {"s.xml", "<s>\n" + `<step a="1" duration="7"/>` + "\n", "<s>\n" + `<step a="1" duration="12"/>` + "\n", true},
-		"the rest of a step does":         {"s.xml", "<s>\n" + `  <step a="1" duration="7"/>` + "\n", "<s>\n" + `  <step a="2" duration="7"/>` + "\n", false},
-		"long lines count to their end":   {"l.xml", "<l " + long + "1/>\n", "<l " + long + "2/>\n", false},
-		"other formats count as they are": {"a.csv", "<!-- 1 -->", "<!-- 2 -->", false},
-		"compression does not count":      {"f.xml.gz", zipped(t, head+"<f>\n<g/>\n</f>"), zipped(t, "<f>\n<g/>\n</f>"), true},
-		"what is compressed does":         {"f.xml.gz", zipped(t, head+"<f>\n<g/>\n</f>"), zipped(t, head+"<f>\n<h/>\n</f>"), false},
+		"the header does not count":         {"tripinfo.xml", head + "<tripinfos/>\n", "<!-- -- - -> generated --><tripinfos/>\n", true},
+		"a comment inside counts":           {"a.xml", head + "<a>\n<!-- 1 -->\n</a>", head + "<a>\n<!-- 2 -->\n</a>", false},
+		"a trip's duration counts":          {"tripinfo.xml", head + `<tripinfo duration="1"/>`, head + `<tripinfo duration="2"/>`, false},
+		"an attribute counts":               {"tripinfo.xml", head + `<a b="1"/>`, head + `<a b="2"/>`, false},
+		"performance does not":              {"s.xml", "<s>\n  <performance a=\"1\"/>\n<v/></s>", "<s>\n  <performance a=\"23\"/>\n<v/></s>", true},
+		"what shares its line counts":       {"s.xml", "<s>\n<performance a=\"1\"/><v/>\n</s>", "<s>\n<performance a=\"1\"/><w/>\n</s>", true},
+		"the time of a step does not":       {"s.xml", "<s>\n" + `<step a="1" duration="7"/>` + "\n", "<s>\n" + `<step a="1" duration="12"/>` + "\n", true},
+		"the rest of a step does":           {"s.xml", "<s>\n" + `  <step a="1" duration="7"/>` + "\n", "<s>\n" + `  <step a="2" duration="7"/>` + "\n", false},
+		"long lines count to their end":     {"l.xml", "<l " + long + "1/>\n", "<l " + long + "2/>\n", false},
+		"other formats count as they are":   {"a.csv", "<!-- 1 -->", "<!-- 2 -->", false},
+		"compression does not count":        {"f.xml.gz", zipped(t, head+"<f>\n<g/>\n</f>"), zipped(t, "<f>\n<g/>\n</f>"), true},
+		"a configuration's header does not": {"000/iteration_000.sumocfg", head + "<c/>", "<!-- 1 -->\n<c/>", true},
+		"what is compressed does":           {"f.xml.gz", zipped(t, head+"<f>\n<g/>\n</f>"), zipped(t, head+"<f>\n<h/>\n</f>"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,4 +113,15 @@ func FuzzContentSum(f *testing.F) {
 			t.Errorf("ContentSum(%q) = %q, %v, %v and %q in small pieces", name, one, ok, err, other)
 		}
 	})
+}
+
+func TestLogsAreNotCompared(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		simulation.LogFile: true, "dua.log": true, "000/iteration_000.sumo.log": true, "tripinfo.xml": false, "out/steps.csv": false, "log": false,
+	} {
+		if got := simulation.Varies(name) != ""; got != want {
+			t.Errorf("%s varies: %v, want %v", name, got, want)
+		}
+	}
 }

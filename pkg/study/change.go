@@ -10,12 +10,14 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
@@ -180,6 +182,11 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 		return after, nil, problem.New(problem.Conflict, "The study has all of that already: %d points with %d seeds. Name further seeds, "+
 			"values or variants, or another aim.", len(points), len(before.Seeds))
 	}
+	if len(after.Seeds) > len(before.Seeds) || e.Replications.Until != nil {
+		if err := in.permit(t, points); err != nil {
+			return after, nil, err
+		}
+	}
 	if len(points)+len(added) > MaxPoints || after.Counts.Runs > MaxRuns {
 		return after, nil, refused([]problem.Item{{Location: "body", Message: fmt.Sprintf("makes %d points and %d runs, more than the %d and %d "+
 			"of a study; make another one", len(points)+len(added), after.Counts.Runs, MaxPoints, MaxRuns)}})
@@ -187,9 +194,43 @@ func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e
 	return after, added, nil
 }
 
+// permit refuses further runs of points that the tenant may not have any more. Limits may have changed since the points were accepted;
+// everything else was checked then.
+func (in *Intake) permit(t tenant.Tenant, points []Point) error {
+	var f faults
+	for _, p := range points {
+		err := in.Jobs.Check(t, job.Request{
+			CPURequest: p.CPURequest, MemoryGi: p.MemoryGi, TimeoutSeconds: p.TimeoutSeconds,
+			Options: simulation.Options{Controller: p.Options.Controller},
+		})
+		wrong, ok := errors.AsType[*problem.Error](err)
+		if !ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		for _, i := range wrong.Items {
+			i.Location = "body.run." + strings.TrimPrefix(i.Location, "body.")
+			f.at(Label(p.Variant, p.Setting), i)
+		}
+	}
+	if items := f.all(); len(items) > 0 {
+		return refused(items)
+	}
+	return nil
+}
+
 // Retry orders the runs of a study again that have failed or were cancelled. A key makes repeating the call safe; it may be empty.
 func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s Study, again int, err error) {
 	idem, err := idempotency.Of(key, "retry-study", nil, id)
+	if err != nil {
+		return s, 0, err
+	}
+	points, err := in.Studies.Points(ctx, t.ID, id)
+	if err == nil {
+		err = in.permit(t, points)
+	}
 	if err != nil {
 		return s, 0, err
 	}

@@ -109,11 +109,10 @@ func (a *app) kept(ctx context.Context, api *client.Client, id string) error {
 	switch {
 	case err != nil || j.Options.Tool == nil || j.Options.Tool.KeepAs == "":
 		return err
-	case j.KeptScenario == "":
-		a.warnings(j.Warnings)
-	default:
+	case j.KeptScenario != "":
 		fmt.Fprintf(a.out, "The result is the scenario %s.\n", j.KeptScenario)
 	}
+	a.warnings(j.Warnings)
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (a *app) listCommand() *cobra.Command {
 	flags.StringVar(&status, "status", "", "only jobs in this state: "+strings.Join(states(), ", "))
 	flags.StringVar(&f.Name, "name", "", "only runs with this name")
 	flags.StringToStringVar(&f.Labels, "label", nil, "only jobs with these labels, as key=value")
-	flags.StringVar(&f.Study, "study", "", "the runs of this study, also those that a retry has replaced; without it runs of studies are left out")
+	flags.StringVar(&f.Study, "study", "", "the runs of this study, which are left out otherwise")
 	flags.StringVar(&since, "since", "", "only jobs submitted since then: 24h ago, or a date such as 2026-03-04 or 2026-03-04T05:06:07Z")
 	flags.StringVar(&until, "until", "", "only jobs submitted before then")
 	flags.IntVarP(&most, "limit", "n", 20, "how many; 0 for all")
@@ -156,7 +156,11 @@ func (a *app) list(ctx context.Context, api *client.Client, f client.Filter, mos
 		page, err := api.Jobs(ctx, f)
 		for _, j := range page.Jobs {
 			raw = append(raw, j.JSON())
-			rows = append(rows, []string{j.ID, j.Name, string(j.Status), percent(j.Progress), clock(&j.SubmittedAt), took(j)})
+			status := string(j.Status)
+			if j.Superseded {
+				status += ", run again"
+			}
+			rows = append(rows, []string{j.ID, j.Name, status, percent(j.Progress), clock(&j.SubmittedAt), took(j)})
 		}
 		return len(page.Jobs), page.NextCursor, err
 	})
@@ -257,6 +261,9 @@ func (a *app) describe(j client.Job) {
 	add("took", took(j))
 	add("scenario", j.Scenario)
 	add("configuration", j.ConfigFile)
+	if j.StudyID != "" && j.Point != nil && j.Replication != nil {
+		add("study", fmt.Sprintf("%s, point %d, replication %d", j.StudyID, *j.Point, *j.Replication))
+	}
 	if j.Seed != nil {
 		add("seed", strconv.FormatInt(*j.Seed, 10))
 	}
@@ -275,7 +282,8 @@ func (a *app) describe(j client.Job) {
 		add("confined by", j.Confinement.String())
 	}
 	add("priority", j.Priority)
-	add("resources", fmt.Sprintf("%d cores, %d GiB, at most %s", j.CPURequest, j.MemoryGi, time.Duration(j.TimeoutSeconds)*time.Second))
+	add("resources", fmt.Sprintf("%s, %d GiB, at most %s", counted(j.CPURequest, "core"), j.MemoryGi,
+		time.Duration(j.TimeoutSeconds)*time.Second))
 	if j.Attempt > 1 {
 		add("attempt", strconv.Itoa(j.Attempt))
 	}

@@ -94,7 +94,7 @@ func testSubmitThenLook(t *testing.T, s *service.Server) {
 	id := strings.TrimSpace(o.stdout)
 	says(t, o.stderr, "Follow it: sumo-k8 logs -f "+id)
 	u.ok("logs", "--follow", id)
-	says(t, u.ok("get", "@latest").stdout, id, "name           mine\n", "priority       high\n", "1 cores, 1 GiB, at most 1m30s")
+	says(t, u.ok("get", "@latest").stdout, id, "name           mine\n", "priority       high\n", "1 core, 1 GiB, at most 1m30s")
 	says(t, u.ok("logs", "@latest", "--tail", "1").stdout, "\n")
 	again := strings.TrimSpace(u.ok("retry", "@latest").stdout)
 	u.ok("logs", "-f", again)

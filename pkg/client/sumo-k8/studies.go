@@ -20,6 +20,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
@@ -95,7 +96,7 @@ says how it ended.`,
 		if err != nil {
 			return err
 		}
-		if r.Variants, err = a.variants(ctx, api, args); err != nil {
+		if r.Variants, err = a.variants(ctx, api, args, f.controller != ""); err != nil {
 			return err
 		}
 		if r.Name == "" {
@@ -212,16 +213,23 @@ func valuesOf(set, list string) (values []json.RawMessage) {
 	return values
 }
 
-// variants stores the scenarios that are not stored yet.
-func (a *app) variants(ctx context.Context, api *client.Client, args []string) (variants []study.Variant, err error) {
+// variants stores the scenarios that are not stored yet. If steered, a controller runs them.
+func (a *app) variants(ctx context.Context, api *client.Client, args []string, steered bool) (variants []study.Variant, err error) {
+	store := (*client.Client).Store
+	if steered {
+		store = (*client.Client).StoreForProgram
+	}
 	for _, arg := range args {
 		name, path, named := strings.Cut(arg, "=")
 		if _, err := os.Stat(arg); !named || err == nil { // a file may have an equals sign
 			name, path = "", arg
 		}
+		if path == "" {
+			return nil, usage("%q names no scenario: write NAME=FILE.zip, NAME=FOLDER or NAME=SCENARIO", arg)
+		}
 		v := study.Variant{Name: name, Scenario: path}
 		if !scenario.IsDigest(path) {
-			stored, err := upload(ctx, a, path, (*client.Client).Store)
+			stored, err := upload(ctx, a, path, store)
 			if err != nil {
 				return nil, err
 			}
@@ -536,17 +544,19 @@ func (a *app) extendStudyCommand() *cobra.Command {
 		if flags.Changed("max-parallel") {
 			e.MaxParallel = &maxParallel
 		}
-		if len(values) > 0 {
-			s, err := api.Study(ctx, args[0])
+		if len(values) > 0 || len(variants) > 0 {
+			before, err := api.Study(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if e.Values, err = moreValues(s, values); err != nil {
+			if len(values) > 0 {
+				if e.Values, err = moreValues(before, values); err != nil {
+					return err
+				}
+			}
+			if e.Variants, err = a.variants(ctx, api, variants, steered(before)); err != nil {
 				return err
 			}
-		}
-		if e.Variants, err = a.variants(ctx, api, variants); err != nil {
-			return err
 		}
 		s, err := api.ExtendStudy(ctx, args[0], e)
 		if err != nil {
@@ -555,6 +565,12 @@ func (a *app) extendStudyCommand() *cobra.Command {
 		return a.studied(ctx, api, s, studyFlags{runFlags: runFlags{follow: follow}})
 	})
 	return c
+}
+
+// steered reports whether a controller runs the runs of s.
+func steered(s client.Study) bool {
+	var run struct{ Controller *simulation.Controller }
+	return json.Unmarshal(s.Plan.Run, &run) == nil && run.Controller != nil
 }
 
 // moreValues reads AXIS=VALUE,VALUE.

@@ -38,6 +38,8 @@ func testStudies(t *testing.T, s *service.Server) {
 	if runs := u.ok("ls", "--study", id).stdout; strings.Count(runs, "demand / base, demand ") != 6 {
 		t.Errorf("the runs of the study are\n%s", runs)
 	}
+	run := regexp.MustCompile(`(?m)^(\S+)  demand / base`).FindStringSubmatch(u.ok("ls", "--study", id).stdout)[1]
+	says(t, u.ok("get", run).stdout, id+", point ", "1 core,")
 	u.ends(exitRefused, "study", "retry", id)
 	same := []string{"study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run"}
 	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")
@@ -60,6 +62,11 @@ func testStudies(t *testing.T, s *service.Server) {
 	says(t, again.stderr, "11 files were there already")
 	u.ok("study", "cancel", id, "--purge")
 	u.ends(exitRefused, "study", "get", id)
+
+	// What a controller runs needs no configuration; that this service has no controllers is all that is wrong.
+	u.file("control.py", []byte("import traci\n"))
+	says(t, u.ends(exitRefused, "study", "run", u.dir, "--controller", "control.py", "--seeds", "1:2").stderr,
+		"is not enabled on this service")
 }
 
 // testStudyNumbers asks for the numbers of a study in every form.
@@ -227,4 +234,6 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 	} {
 		u.ends(exitUsage, wrong...)
 	}
+	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
+	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
 }

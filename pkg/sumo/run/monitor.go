@@ -205,7 +205,9 @@ func (m *monitor) step(s step, now time.Time) {
 		m.enough()
 	}
 	if !s.counted {
-		m.seen.last.time = s.time
+		if m.seen.steps == 1 || s.time > m.seen.last.time { // a SUMO that is killed may leave the first digits of its time
+			m.seen.last.time = s.time
+		}
 		return
 	}
 	m.seen.last = s

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -36,6 +38,38 @@ func TestParseStep(t *testing.T) {
 	for _, line := range []string{"", "Step #", "Step #x", "Step #NaN (", "Step #+Inf", "Steps #1.00", " Step #1.00", "Reason: Step #1"} {
 		if got, ok := parseStep(line); ok {
 			t.Errorf("%q was taken for a step: %+v", line, got)
+		}
+	}
+}
+
+// TestTheTimeOfAKilledRunIsNotCutOff reads what SUMO had sent of a step line when it was killed.
+func TestTheTimeOfAKilledRunIsNotCutOff(t *testing.T) {
+	t.Parallel()
+	const before = "Step #204.00 (0ms ?*RT. ?UPS, vehicles TOT 9 ACT 3 BUF 0)"
+	for name, test := range map[string]struct {
+		lines []string
+		want  float64
+	}{
+		"within the step":     {[]string{before, "Step #205.00"}, 205},
+		"within the number":   {[]string{before, "Step #20"}, 204},
+		"within the decimals": {[]string{before, "Step #205."}, 205},
+		"in the first step":   {[]string{"Step #-5.00"}, -5},
+		"begun again":         {[]string{before, "Step #1.00 (0ms ?*RT. ?UPS, vehicles TOT 0 ACT 0 BUF 0)"}, 1},
+	} {
+		log, err := openLogbook(filepath.Join(t.TempDir(), simulation.LogFile), time.Now(), io.Discard, strings.NewReplacer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		progress, err := openProgress("", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := newMonitor(log, progress, settings{})
+		for _, line := range test.lines {
+			m.stdout(line)
+		}
+		if got := m.observed().last.time; got != test.want {
+			t.Errorf("%s: the simulation was at %g, want %g", name, got, test.want)
 		}
 	}
 }

@@ -323,6 +323,14 @@ def test_seeds_are_any_whole_numbers_and_values_are_numbers() -> None:
         client.study(stored, seeds="1:3", axes=[{"name": "demand", "set": "scale", "values": [float("nan")]}])
 
 
+def test_scenarios_of_a_study_are_stored_for_its_controller(tmp_path: Path) -> None:
+    (tmp_path / "control.py").write_text("import traci")
+    for run, expected in ({"controller": {"file": "control.py"}}, "program"), ({"end": 60}, None):
+        service = Service(httpx.Response(200, json={"id": "0" * 64}), httpx.Response(200, json={"study_id": "1"}))
+        Client("http://service", "sk-1", transport=service).study(tmp_path, seeds="1:2", run=run)  # type: ignore[arg-type]
+        assert service.requests[0].url.params.get("for") == expected
+
+
 def test_a_study_takes_what_the_document_says() -> None:
     ours = set(inspect.signature(Client.study).parameters) - {"self", "scenario", "seeds", "idempotency_key"}
     assert ours == set(types.CreateStudyBody.__annotations__)

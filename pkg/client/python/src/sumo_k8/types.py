@@ -1259,7 +1259,9 @@ class PointFate(TypedDict):
 
 class PointRuns(TypedDict):
     active: int
-    """Starting or running."""
+    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
+    more than that.
+    """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
     dry run, how many will. Lists of studies say 0.
@@ -2060,7 +2062,9 @@ class StudyRun(TypedDict):
 
 class StudyRuns(TypedDict):
     active: int
-    """Starting or running."""
+    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
+    more than that.
+    """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
     dry run, how many will. Lists of studies say 0.

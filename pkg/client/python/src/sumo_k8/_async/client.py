@@ -284,7 +284,8 @@ class AsyncClient:
         else:
             if variants is None:
                 variants = {"base": cast("Scenario", scenario)}
-            forms = [{"name": variant, "scenario": await self._stored(source)} for variant, source in variants.items()]
+            steered = bool(run and run.get("controller"))
+            forms = [{"name": variant, "scenario": await self._stored(source, steered)} for variant, source in variants.items()]
         body: dict[str, Any] = {
             "name": name or (name_of(scenario) if scenario is not None else "study"),
             "variants": forms,
@@ -307,11 +308,11 @@ class AsyncClient:
         made = await self.api.create_study(cast("types.CreateStudyBody", body), idempotency_key=idempotency_key)
         return AsyncStudy(self, made)
 
-    async def _stored(self, scenario: Scenario) -> str:
+    async def _stored(self, scenario: Scenario, for_program: bool) -> str:
         text = str(scenario)
         if STORED.match(text) and not Path(text).exists():
             return text
-        return (await self.store(scenario))["id"]
+        return (await self.store(scenario, for_program=for_program))["id"]
 
     async def get_study(self, id: str) -> AsyncStudy:
         """A study by its id."""

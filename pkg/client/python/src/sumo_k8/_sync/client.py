@@ -285,7 +285,8 @@ class Client:
         else:
             if variants is None:
                 variants = {"base": cast("Scenario", scenario)}
-            forms = [{"name": variant, "scenario": self._stored(source)} for variant, source in variants.items()]
+            steered = bool(run and run.get("controller"))
+            forms = [{"name": variant, "scenario": self._stored(source, steered)} for variant, source in variants.items()]
         body: dict[str, Any] = {
             "name": name or (name_of(scenario) if scenario is not None else "study"),
             "variants": forms,
@@ -308,11 +309,11 @@ class Client:
         made = self.api.create_study(cast("types.CreateStudyBody", body), idempotency_key=idempotency_key)
         return Study(self, made)
 
-    def _stored(self, scenario: Scenario) -> str:
+    def _stored(self, scenario: Scenario, for_program: bool) -> str:
         text = str(scenario)
         if STORED.match(text) and not Path(text).exists():
             return text
-        return (self.store(scenario))["id"]
+        return (self.store(scenario, for_program=for_program))["id"]
 
     def get_study(self, id: str) -> Study:
         """A study by its id."""
