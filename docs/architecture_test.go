@@ -49,6 +49,7 @@ var rules = []struct {
 	{[]string{"pkg/kube"}, domain},
 	{[]string{"pkg/engine/argo"}, append([]string{"templates", "pkg/kube", "pkg/confine"}, domain...)},
 	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine", "pkg/sumo/release", "pkg/keeper"}, domain...)},
+	{[]string{"pkg/confine/sumo-wall"}, []string{"pkg/confine"}},
 	{[]string{"pkg/confine"}, []string{"pkg/process", "pkg/simulation"}},
 	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine", "pkg/table"}, domain...)},
 	{[]string{"pkg/report"}, append([]string{"pkg/sumo/chart"}, domain...)},

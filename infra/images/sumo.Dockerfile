@@ -12,8 +12,8 @@ COPY migrations migrations
 COPY pkg pkg
 COPY templates templates
 ENV CGO_ENABLED=0
-RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/usr/bin/ \
-    ./pkg/sumo/sumo-run ./pkg/confine/sumo-wall ./pkg/keeper/sumo-keeper && \
+RUN go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' \
+    -o /out/usr/bin/ ./pkg/sumo/sumo-run ./pkg/confine/sumo-wall ./pkg/keeper/sumo-keeper && \
     go build -trimpath -o /images ./infra/images && \
     go build -trimpath -o /sumo ./infra/sumo
 

@@ -6,11 +6,27 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
+// startAsReleased has programs started by sumo-wall.
+func startAsReleased(b *testing.B) {
+	b.Helper()
+	file := filepath.Join(confinetest.OpenDir(b), companion)
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", file, "./sumo-wall")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("building it: %v: %s", err, out)
+	}
+	before := starter
+	starter = func() string { return file }
+	b.Cleanup(func() { starter = before })
+}
+
 // BenchmarkStart is what a wall costs a run: the difference to a program that is started without one.
 func BenchmarkStart(b *testing.B) {
+	startAsReleased(b)
 	program, err := exec.LookPath("true")
 	if err != nil {
 		b.Fatal(err)
@@ -68,6 +84,7 @@ func BenchmarkStart(b *testing.B) {
 
 // BenchmarkStartTree is what a wall around a program and its children costs a run.
 func BenchmarkStartTree(b *testing.B) {
+	startAsReleased(b)
 	program, err := exec.LookPath("true")
 	if err != nil {
 		b.Fatal(err)

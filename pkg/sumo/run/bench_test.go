@@ -22,14 +22,7 @@ import (
 // same outputs, which validates the XML each time, and the same with -X never. It reports the wall-clock and the processor time of a run,
 // in milliseconds, and those of the chunk as multiples of each loop's.
 func BenchmarkChunk(b *testing.B) {
-	sumo := sumotest.Newest(b)
-	dir := b.TempDir()
-	program := filepath.Join(dir, "sumo-run")
-	build := exec.CommandContext(b.Context(), "go", "build", "-o", dir, "../sumo-run", "../../confine/sumo-wall")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
+	sumo, program := sumotest.Newest(b), released(b)
 	for network, runs := range map[string]int{"square": 200, "grid": 50} {
 		b.Run(network, func(b *testing.B) {
 			data, err := networks.ReadyZip(network)
@@ -53,6 +46,18 @@ func BenchmarkChunk(b *testing.B) {
 			b.ReportMetric(chunk.cpu.Seconds()/never.cpu.Seconds(), "cpu-of-never")
 		})
 	}
+}
+
+// released is sumo-run as a release has it.
+func released(b *testing.B) string {
+	b.Helper()
+	dir := b.TempDir()
+	build := exec.CommandContext(b.Context(), "go", "build", "-o", dir, "../sumo-run", "../../confine/sumo-wall")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return filepath.Join(dir, "sumo-run")
 }
 
 // times is wall-clock and processor time.
@@ -159,9 +164,10 @@ traci.close()
 
 // BenchmarkController compares a run of a program that steers the network corridor with the same program by hand, which writes the same
 // outputs. It reports times in milliseconds: of the program by hand, of the program in the run, from the start of its wall until no process
-// is left, and of the whole run, which unpacks and checks the scenario and reads the outputs; and the last two as multiples of the first.
+// is left, and of the whole sumo-run, which unpacks and checks the scenario and reads the outputs; and the last two as multiples of the
+// first. The processor time by hand includes that of threads which a library (OpenBLAS) starts for each core; a run has one.
 func BenchmarkController(b *testing.B) {
-	sumo := sumotest.Newest(b)
+	sumo, sumoRun := sumotest.Newest(b), released(b)
 	for _, of := range []simulation.Interface{simulation.TraCI, simulation.Libsumo} {
 		b.Run(string(of), func(b *testing.B) {
 			var hand, run, program times
@@ -175,14 +181,24 @@ func BenchmarkController(b *testing.B) {
 					cmd.Args = append(cmd.Args, "--"+ownOption(o), filepath.Join(outFolder, o.File()))
 				}
 				hand.add(taken(b, cmd))
-				r.Options.Controller = &c
-				before, began := children(b), time.Now()
-				outcome := r.Do(b.Context())
-				if !outcome.Succeeded() {
-					b.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+				options, err := json.Marshal(simulation.Options{Controller: &c})
+				if err != nil {
+					b.Fatal(err)
 				}
-				run.add(times{time.Since(began), children(b) - before})
-				seconds, _ := outcome.Summary.Metric("wall_time")
+				cmd = exec.CommandContext(b.Context(), sumoRun, "--scenario", r.Scenario, "--work", r.Work, "--out", r.Out,
+					"--options", string(options))
+				cmd.Env = append(os.Environ(), "SUMO_BINARY="+r.Binary, "SUMO_HOME="+r.Home, "SUMO_VERSION="+r.Version,
+					"SUMO_PYTHON="+r.Python.Interpreter, "SUMO_PYTHONPATH="+strings.Join(r.Python.Path, ":"))
+				run.add(taken(b, cmd))
+				var summary simulation.Summary
+				text, err := os.ReadFile(filepath.Join(r.Out, simulation.SummaryFile))
+				if err == nil {
+					err = json.Unmarshal(text, &summary)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				seconds, _ := summary.Metric("wall_time")
 				program.add(times{wall: time.Duration(seconds * float64(time.Second))})
 			}
 			b.ReportMetric(0, "ns/op")

@@ -465,12 +465,7 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 		r.study, r.brief, r.Console = true, x.brief.Load(), nil
 	}
 	began := time.Now()
-	e := end{run: run.ID, kept: true}
-	if err := os.RemoveAll(r.Out); err != nil { // of a process that was killed
-		e.outcome = failed(blame(err, "The run's folders could not be prepared"))
-	} else {
-		e.outcome = x.proofs.carryOut(ctx, r, run.Valid, x.library.open)
-	}
+	e := end{run: run.ID, kept: true, outcome: x.proofs.carryOut(ctx, r, run.Valid, x.library.open)}
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) &&
 		(e.outcome.Reason == simulation.Interrupted || e.outcome.Reason == simulation.InternalError) {
 		switch { // a stop comes with a cancellation, or to a machine that goes down

@@ -230,14 +230,17 @@ func (r *Run) prepareFolders() error {
 			return fmt.Errorf("the output folder %s holds %s: choose another", r.Out, name)
 		}
 	}
-	var folders []string
-	for _, name := range []string{copyFolder, runFolder, resultFolder, homeFolder, standInFolder} {
-		folders = append(folders, filepath.Join(r.Work, name))
+	in := func(name string) string { return filepath.Join(r.Work, name) }
+	folders := []string{in(runFolder), in(resultFolder)}
+	if r.hasProgram() {
+		folders = append(folders, in(homeFolder), in(standInFolder))
 	}
+	stale := []string{r.Work, r.Out} // in a chunk, a run has them for itself
 	if r.shared == "" {
 		folders = append(folders, r.scenario())
+		stale = []string{in(copyFolder), in(runFolder), in(resultFolder), in(homeFolder), in(standInFolder), r.scenario()}
 	}
-	for _, name := range folders {
+	for _, name := range stale {
 		if err := os.RemoveAll(name); err != nil {
 			return err
 		}
@@ -246,6 +249,9 @@ func (r *Run) prepareFolders() error {
 		if err := os.MkdirAll(name, 0o755); err != nil {
 			return err
 		}
+	}
+	if r.shared != "" {
+		return nil
 	}
 	return r.clearOutput()
 }

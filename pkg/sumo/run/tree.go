@@ -284,13 +284,15 @@ func (r Run) written(folder string) ([]string, error) {
 }
 
 // keepAll moves files of the work folder to the output folder, and goes on after a failure. It lists them first: an attempt that is killed
-// meanwhile leaves the list to the next one.
-func (r Run) keepAll(moves [][2]string) error {
-	list := r.Out + "\n"
-	for _, m := range moves {
-		list += m[1] + "\n"
+// meanwhile leaves the list to the next one. In a chunk, that clears the whole output folder.
+func (r Run) keepAll(moves [][2]string) (err error) {
+	if r.shared == "" {
+		list := r.Out + "\n"
+		for _, m := range moves {
+			list += m[1] + "\n"
+		}
+		err = os.WriteFile(filepath.Join(r.Work, collectedFile), []byte(list), 0o644)
 	}
-	err := os.WriteFile(filepath.Join(r.Work, collectedFile), []byte(list), 0o644)
 	for _, m := range moves {
 		err = errors.Join(err, r.keep(m[0], m[1]))
 	}
