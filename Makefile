@@ -58,7 +58,7 @@ dev: install build ## Serve on this machine until Ctrl-C; prints curl lines to p
 LONGEST := ./pkg/sumo/run ./functions/local ./pkg/store/postgres ./pkg/client/sumo-k8 ./pkg/client/python ./pkg/confine
 
 # Tests start hundreds of processes, each of which the race detector would have wait for a second at its end. Everything is vetted before,
-# as make build builds it, and need not be again as it is built for the race detector. Compression would take 30 times as long, and its
+# as make build builds it, and need not be again as it is built for the race detector. Compression would take 20 times as long, and its
 # memory belongs to one goroutine: the detector watches those who call it instead.
 RACE := -race -vet=off -gcflags=compress/flate=-race=false
 .PHONY: test

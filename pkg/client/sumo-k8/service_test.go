@@ -71,7 +71,7 @@ func TestAgainstTheService(t *testing.T) {
 
 func testSubmitAndFollow(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
-	o := u.ok("submit", u.network("grid", nil), "--follow", "--seed", "7", "--label", "study=noise", "--outputs", "fcd")
+	o := u.ok("submit", u.network("grid", nil), "--follow", "--end", "900", "--seed", "7", "--label", "study=noise", "--outputs", "fcd")
 	says(t, o.stderr, "is submitted as grid.", " 100 % SUCCEEDED\n", "sumo-k8 results ")
 	says(t, o.stdout, "vehicles inserted", "mean travel time")
 	id := regexp.MustCompile(`Job (\S+) is submitted`).FindStringSubmatch(o.stderr)[1]
@@ -198,14 +198,14 @@ func testCheck(t *testing.T, s *service.Server) {
 func testFolder(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	folder := filepath.Join(u.dir, "city")
-	unpack(t, "grid", folder)
+	unpack(t, "corridor", folder)
 	if err := os.WriteFile(filepath.Join(folder, ".notes"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u.ok("submit", folder, "--follow")
+	u.ok("submit", folder, "--follow", "--end", "300")
 	says(t, u.ok("ls").stdout, " city ")
 	first := u.scenarioOf("@latest")
-	u.ok("submit", folder, "--follow")
+	u.ok("submit", folder, "--follow", "--end", "300")
 	if second := u.scenarioOf("@latest"); second != first {
 		t.Errorf("the same folder made scenario %s, then %s", first, second)
 	}
@@ -762,7 +762,7 @@ func testScenarios(t *testing.T, s *service.Server) {
 	says(t, u.ok("scenarios", "ls").stdout, "SCENARIO ", id+"  grid  ")
 	says(t, u.ok("scenarios", "get", id).stdout, "grid.sumocfg   0 s to 3000 s  ", "2000 vehicles", "grid.net.xml.gz")
 	says(t, u.ok("__complete", "submit", "--scenario", "").stdout, id+"\tgrid ")
-	if got := u.scenarioOf(strings.TrimSpace(u.ok("submit", "--scenario", id).stdout)); got != id {
+	if got := u.scenarioOf(strings.TrimSpace(u.ok("submit", "--scenario", id, "--end", "300").stdout)); got != id {
 		t.Errorf("the job runs scenario %s, want %s", got, id)
 	}
 	u.ok("logs", "-f", "@latest")

@@ -282,7 +282,7 @@ func sizeOf(s client.Study) string {
 // effort says what runs are expected to take.
 func effort(f *client.StudyForecast) string {
 	if f == nil {
-		return "which take a time that is not known yet"
+		return "how long that takes is not known yet"
 	}
 	round := func(seconds float64) time.Duration {
 		return time.Duration(seconds * float64(time.Second)).Round(time.Second)
@@ -305,7 +305,7 @@ func (a *app) studyWarnings(s client.Study) {
 
 // showPoints prints the points with what has become of their runs.
 func (a *app) showPoints(s client.Study) {
-	rows := [][]string{{"POINT", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED"}}
+	rows := [][]string{{"POINT", "RUNS", "DONE", "ACTIVE", "FAILED", "CANCELLED"}}
 	for _, p := range s.Points {
 		rows = append(rows, []string{
 			s.PointLabel(p.Variant, p.Setting), strconv.Itoa(p.Needed), strconv.Itoa(p.Runs.Done), strconv.Itoa(p.Runs.Active),
@@ -395,7 +395,7 @@ func (a *app) listStudiesCommand() *cobra.Command {
 			return err
 		}
 		raw := []json.RawMessage{}
-		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"}}
+		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "ACTIVE", "FAILED", "CANCELLED", "CREATED"}}
 		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 			f.Cursor, f.Limit = cursor, limit
 			page, err := api.Studies(ctx, f)

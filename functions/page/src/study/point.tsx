@@ -53,7 +53,7 @@ function Estimates({ study, live, point }: { study: Study; live: Live; point: nu
 		<Card title="Numbers">
 			{fate?.incomplete && (
 				<div class="notice warn">
-					<strong>Incomplete.</strong> {plural(fate.missing, "run")} missing{reasonsText(fate.reasons) && `: ${reasonsText(fate.reasons)}`}. Runs in congestion fail first, so means over the rest look better than they are.
+					<strong>Incomplete.</strong> {plural(fate.missing, "run")} missing{reasonsText(fate.reasons) && `: ${reasonsText(fate.reasons)}`}.{fate.missing > (fate.reasons.Cancelled ?? 0) && " Runs in congestion fail first, so means over the rest look better than they are."}
 				</div>
 			)}
 			<Scroll label="Metrics of this point">

@@ -26,7 +26,7 @@ func (t Tally) String() string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{t.Active, "running"}, {t.Failed, "failed"}, {t.Cancelled, "cancelled"}} {
+	}{{t.Active, "active"}, {t.Failed, "failed"}, {t.Cancelled, "cancelled"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.word)
 		}

@@ -28,7 +28,7 @@ def test_a_run_is_reproduced(client: Client, networks: Path) -> None:
     assert {f.name: f.verdict for f in comparison.files}["tripinfo.xml"] == "different"
 
 
-def test_a_run_of_a_study_is_reproduced_with_what_only_studies_choose(client: Client, networks: Path) -> None:
+def test_a_run_of_a_study_is_reproduced_with_what_only_studies_choose(client: Client, networks: Path, tmp_path: Path) -> None:
     study = client.study(
         networks / "cross.zip",
         seeds=[3],
@@ -39,7 +39,9 @@ def test_a_run_of_a_study_is_reproduced_with_what_only_studies_choose(client: Cl
         ],
     ).wait()
     (job,) = study.jobs()
-    again, comparison = client.reproduce(job.manifest)
+    file = tmp_path / "manifest.json"
+    file.write_text(json.dumps(job.manifest))
+    again, comparison = client.reproduce(file)
     assert again.document["study_id"] not in ("", study.id)
     assert comparison.same, comparison
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from . import _show, types
@@ -16,8 +19,9 @@ LABEL = "reproduces"
 """Of a run that repeats another; its value is the other's id."""
 
 
-def checked(manifest: types.Manifest) -> types.Manifest:
-    """The manifest, if its form is known."""
+def read(source: types.Manifest | str | os.PathLike[str]) -> types.Manifest:
+    """The manifest, or that of a file, if its form is known."""
+    manifest = cast("types.Manifest", json.loads(Path(source).read_text("utf-8"))) if isinstance(source, (str, os.PathLike)) else source
     if manifest.get("format") != FORMAT:
         raise SumoK8Error(f"the manifest has the format {manifest.get('format')}, and this package knows {FORMAT} only: use a newer one")
     return manifest

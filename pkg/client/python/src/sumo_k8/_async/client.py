@@ -318,17 +318,17 @@ class AsyncClient:
         """A study by its id."""
         return AsyncStudy(self, await self.api.get_study(id))
 
-    async def reproduce(self, manifest: types.Manifest) -> tuple[AsyncJob, ManifestComparison]:
+    async def reproduce(self, manifest: types.Manifest | str | os.PathLike[str]) -> tuple[AsyncJob, ManifestComparison]:
         """Run again what a manifest describes, wait for the end, and compare the results by their checksums.
 
         Args:
-            manifest: job.manifest, or what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
+            manifest: job.manifest, or the path of what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
                 SUMO be on offer
 
         Returns:
             the repetition, and how its results compare. A run of a study is repeated as a study of one run
         """
-        _reproduce.checked(manifest)
+        manifest = _reproduce.read(manifest)
         if manifest.get("study_id"):
             study = AsyncStudy(self, await self.api.create_study(_reproduce.study_of_one(manifest)))
             await study.wait(progress=False, check=False)

@@ -319,17 +319,17 @@ class Client:
         """A study by its id."""
         return Study(self, self.api.get_study(id))
 
-    def reproduce(self, manifest: types.Manifest) -> tuple[Job, ManifestComparison]:
+    def reproduce(self, manifest: types.Manifest | str | os.PathLike[str]) -> tuple[Job, ManifestComparison]:
         """Run again what a manifest describes, wait for the end, and compare the results by their checksums.
 
         Args:
-            manifest: job.manifest, or what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
+            manifest: job.manifest, or the path of what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
                 SUMO be on offer
 
         Returns:
             the repetition, and how its results compare. A run of a study is repeated as a study of one run
         """
-        _reproduce.checked(manifest)
+        manifest = _reproduce.read(manifest)
         if manifest.get("study_id"):
             study = Study(self, self.api.create_study(_reproduce.study_of_one(manifest)))
             study.wait(progress=False, check=False)
