@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 const adminKey = "the-operator"
 
-// patience is for what takes a second on an idle machine. Reconcile's schedule, which would bring it about within a minute, does not run here.
+// patience is for what takes a second on an idle machine. Reconcile's schedule, which would bring it about too, does not run here.
 const patience = 3 * time.Minute
 
 // deployment is what the functions of one installation share.

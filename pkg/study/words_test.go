@@ -77,7 +77,8 @@ func TestTheMetricThatAStudyIsMostAboutLeads(t *testing.T) {
 func TestNumbersForPeopleHaveNoExponent(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
-		Quantity(1_234_567, 0, "s"): "1234570 s", Quantity(0.000012, 0, ""): "0.000012", Quantity(2, 0, ""): "2", Quantity(1e6, 30, ""): "1000000",
+		Quantity(1_234_567, 0, "s"): "1234570 s", Quantity(0.000012, 0, ""): "0.000012",
+		Quantity(2, 0, ""): "2", Quantity(1e6, 30, ""): "1000000",
 		Percent(8.94): "890 %", Percent(2): "200 %", Percent(0.034): "3.4 %", Percent(0): "0 %", Percent(1e-7): "0.00001 %",
 	} {
 		if got != want {
