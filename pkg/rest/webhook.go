@@ -16,7 +16,7 @@ import (
 type Webhook struct {
 	WebhookID string            `json:"webhook_id" format:"uuid"`
 	URL       string            `json:"url" doc:"Where events are POSTed."`
-	Events    []delivery.Type   `json:"events" enum:"job.queued,job.running,job.finished,job.progress,study.finished"`
+	Events    []delivery.Type   `json:"events" enum:"job.queued,job.running,job.finished,job.progress,study.finished" doc:"Of a run of less than a second job.running may be left out."`
 	Labels    map[string]string `json:"labels" doc:"Only jobs that have all of these labels are reported; empty for every job."`
 	Format    delivery.Format   `json:"format" enum:"standard,cloudevents" doc:"Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."`
 	Studies   bool              `json:"studies" doc:"Whether a study's runs are reported too."`

@@ -48,7 +48,7 @@ def test_a_run_of_a_study_is_reproduced_with_what_only_studies_choose(client: Cl
 
 def test_other_forms_of_manifests_are_refused(client: Client) -> None:
     with pytest.raises(SumoK8Error, match="format 2"):
-        client.reproduce({"format": 2})  # type: ignore[typeddict-item]
+        client.reproduce({"format": 2})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1089,6 +1089,7 @@ class NewWebhook(TypedDict):
     enabled: bool
     """Nothing is recorded for a disabled webhook, and what was waiting is paused."""
     events: list[Literal["job.queued", "job.running", "job.finished", "job.progress", "study.finished"]]
+    """Of a run of less than a second job.running may be left out."""
     format: Literal["standard", "cloudevents"]
     """Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."""
     labels: dict[str, str]
@@ -2455,6 +2456,7 @@ class Webhook(TypedDict):
     enabled: bool
     """Nothing is recorded for a disabled webhook, and what was waiting is paused."""
     events: list[Literal["job.queued", "job.running", "job.finished", "job.progress", "study.finished"]]
+    """Of a run of less than a second job.running may be left out."""
     format: Literal["standard", "cloudevents"]
     """Form of the body: {type, timestamp, data}, or a structured CloudEvent 1.0."""
     labels: dict[str, str]

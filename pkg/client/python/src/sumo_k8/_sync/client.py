@@ -323,8 +323,8 @@ class Client:
         """Run again what a manifest describes, wait for the end, and compare the results by their checksums.
 
         Args:
-            manifest: job.manifest, or the path of what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its version of
-                SUMO be on offer
+            manifest: job.manifest, or the path of what `sumo-k8 manifest` has printed. Its scenario must be stored with the tenant, and its
+                version of SUMO be on offer
 
         Returns:
             the repetition, and how its results compare. A run of a study is repeated as a study of one run
