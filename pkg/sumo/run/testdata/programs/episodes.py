@@ -1,4 +1,4 @@
-"""Three episodes of learning, with a reset by traci.load, as an environment for reinforcement learning does it."""
+"""Five episodes of learning, with a reset by traci.load, as an environment for reinforcement learning does it."""
 import sys
 
 import traci
@@ -6,7 +6,7 @@ import traci
 config = sys.argv[1]
 rewards = []
 traci.start(["sumo", "-c", config, "--no-warnings", "true"])
-for episode in range(3):
+for episode in range(5):
     if episode > 0:
         traci.load(["-c", config, "--no-warnings", "true", "--tripinfo-output", "episode%d.xml" % episode])
     waiting = 0
