@@ -115,6 +115,9 @@ func digests(ctx context.Context, l layout) (map[string]string, error) {
 // what a pod runs.
 func nameByDigest(ctx context.Context, l layout) error {
 	has, err := digests(ctx, l)
+	if err != nil {
+		return err
+	}
 	wanted := map[string]string{}
 	for name, digest := range has {
 		// The runtime's own names of images are sha256:DIGEST.
@@ -123,16 +126,20 @@ func nameByDigest(ctx context.Context, l layout) error {
 		}
 	}
 	for name := range has {
-		if _, current := wanted[name]; strings.Contains(name, "@") && !current && err == nil {
-			_, err = ctr(ctx, l, "images", "remove", name) // of an image that another one has taken the place of
+		if strings.Contains(name, "@") && wanted[name] == "" { // of an image that another one has taken the place of
+			if _, err := ctr(ctx, l, "images", "remove", name); err != nil {
+				return err
+			}
 		}
 	}
 	for byDigest, name := range wanted {
-		if has[byDigest] == "" && err == nil {
-			_, err = ctr(ctx, l, "images", "tag", name, byDigest)
+		if has[byDigest] == "" {
+			if _, err := ctr(ctx, l, "images", "tag", name, byDigest); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 // load loads one archive into the container runtime.
