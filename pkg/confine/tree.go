@@ -63,7 +63,7 @@ func startTree(cmd *exec.Cmd, w Wall, network bool) (*Tree, simulation.Confineme
 		return nil, simulation.Confinement{}, fmt.Errorf("opening a pipe: %w", err)
 	}
 	child := &exec.Cmd{
-		Path: starter(), Args: []string{wardenMarker, string(text)}, Env: []string{},
+		Path: starter(), Args: []string{wardenMarker, string(text)}, Env: oneThread,
 		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{reporter},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}

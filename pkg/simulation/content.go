@@ -158,17 +158,17 @@ func (c *contentHash) skipProlog(in *bufio.Reader) error {
 		if end == "" {
 			continue
 		}
-		for window := ""; window != end; {
-			b, err := in.ReadByte()
-			if errors.Is(err, io.EOF) {
+		var last []byte // as many as end has
+		for !bytes.Equal(last, []byte(end)) {
+			part, err := in.ReadSlice(end[len(end)-1])
+			c.read += int64(len(part))
+			last = append(last, part[max(0, len(part)-len(end)):]...)
+			last = last[max(0, len(last)-len(end)):]
+			switch {
+			case errors.Is(err, io.EOF):
 				return nil
-			}
-			if err != nil {
+			case err != nil && !errors.Is(err, bufio.ErrBufferFull):
 				return err
-			}
-			c.read++
-			if window += string(b); len(window) > len(end) {
-				window = window[1:]
 			}
 		}
 	}

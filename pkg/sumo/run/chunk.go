@@ -97,7 +97,8 @@ type execution struct {
 	brief    atomic.Bool // the last run to end was
 
 	skip     map[string]bool
-	lanes    int // runs that may go on at a time
+	parallel int // runs that may go on at a time
+	lanes    lanes
 	next     int // the first run that has not been looked at
 	left     int // runs that were begun, and are to be repeated
 	running  map[string]*running
@@ -110,6 +111,7 @@ type execution struct {
 // running is a run that goes on.
 type running struct {
 	slot     int
+	lane     *lane
 	cancel   context.CancelCauseFunc
 	deadline time.Time // by when it has ended whatever happens; zero for never
 }
@@ -145,7 +147,7 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 	}
 	x := &execution{
 		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
-		lanes: max(c.List.Parallel, 1), progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
+		parallel: max(c.List.Parallel, 1), lanes: lanes{folder: filepath.Join(c.Common.Work, runsFolder)}, progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
 		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
@@ -227,6 +229,9 @@ func (x *execution) close() {
 	if x.progress.file != nil {
 		x.progress.file.close()
 	}
+	for _, l := range x.lanes.idle {
+		l.clear()
+	}
 	_ = x.lock.Close() // the kernel releases it at the latest
 }
 
@@ -292,7 +297,7 @@ func (x *execution) begin(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r := &running{slot: x.freeSlot()}
+		r := &running{slot: x.freeSlot(), lane: x.lanes.take(x.run(run).form())}
 		if timeout := lasting(run.TimeoutSeconds); timeout > 0 {
 			r.deadline = time.Now().Add(timeout + cmp.Or(x.closing, ClosingTime))
 		}
@@ -300,7 +305,7 @@ func (x *execution) begin(ctx context.Context) {
 		runContext, r.cancel = context.WithCancelCause(ctx)
 		x.running[run.ID] = r
 		x.say(run.ID, "begins")
-		go func() { x.ends <- x.carryOut(runContext, run, r.slot) }()
+		go func() { x.ends <- x.carryOut(runContext, run, r) }()
 	}
 }
 
@@ -329,7 +334,7 @@ func (x *execution) room() bool {
 	for _, bytes := range x.unstored {
 		waiting += bytes
 	}
-	return len(x.running) < x.lanes && len(x.unstored) < chunk.MostUnstored &&
+	return len(x.running) < x.parallel && len(x.unstored) < chunk.MostUnstored &&
 		(x.Common.Output == 0 || waiting <= x.Common.Output)
 }
 
@@ -360,7 +365,7 @@ func (x *execution) finished(id string) (simulation.Outcome, bool) {
 
 // look looks at what the keeper wants and has stored.
 func (x *execution) look() {
-	x.lanes = max(x.lanes, x.desk.lanes())
+	x.parallel = max(x.parallel, x.desk.lanes())
 	for id, r := range x.running {
 		if x.desk.cancelled(id) {
 			r.cancel(errCancelled)
@@ -416,6 +421,7 @@ func (x *execution) progressOf(id string) string {
 // end records the end of a run.
 func (x *execution) end(e end) {
 	x.running[e.run].cancel(nil)
+	x.lanes.giveBack(x.running[e.run].lane)
 	delete(x.running, e.run)
 	if !e.kept {
 		x.left++
@@ -454,16 +460,23 @@ func (x *execution) print(id, what string) {
 	}
 }
 
-// carryOut carries out one run.
-func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
+// run is what a run of the list is to do, but for the folder and the slot that it gets.
+func (x *execution) run(run chunk.Run) Run {
 	r := x.Common
-	r.Work, r.Out = filepath.Join(x.Common.Work, runsFolder, run.ID), filepath.Join(x.Common.Out, run.ID)
+	r.Out = filepath.Join(x.Common.Out, run.ID)
 	r.Options, r.Timeout, r.Memory = run.Options, lasting(run.TimeoutSeconds), ForSUMO(run.Memory)
 	r.ProgressFile, r.heard = x.progressOf(run.ID), func(n int) { x.progress.set(run.ID, n) }
-	r.shared, r.slot, r.counted = x.library.files(r), slot, &x.counted
+	r.shared, r.counted = x.library.files(r), &x.counted
 	if !x.List.Single {
 		r.study, r.brief, r.Console = true, x.brief.Load(), nil
 	}
+	return r
+}
+
+// carryOut carries out one run.
+func (x *execution) carryOut(ctx context.Context, run chunk.Run, at *running) end {
+	r := x.run(run)
+	r.slot, r.lane, r.Work = at.slot, at.lane, at.lane.folder
 	began := time.Now()
 	e := end{run: run.ID, kept: true, outcome: x.proofs.carryOut(ctx, r, run.Valid, x.library.open)}
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) &&
@@ -479,9 +492,9 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, slot int) end {
 		e.outcome = r.conclude(e.outcome)
 		x.brief.Store(e.outcome.Succeeded() && time.Since(began) < briefRun)
 	}
+	r.lane.settle(r, e.outcome)
 	// What cannot be removed is in nobody's way.
 	_ = os.Remove(r.ProgressFile)
-	_ = os.RemoveAll(r.Work)
 	if !e.kept {
 		_ = os.RemoveAll(r.Out)
 	}
@@ -518,6 +531,7 @@ func (p *proofs) carryOut(ctx context.Context, r Run, valid bool, open opener) s
 	case r.valid && shown == doubtful && (outcome.Succeeded() ||
 		outcome.Reason == simulation.InvalidScenario || outcome.Reason == simulation.SimulationError):
 		r.valid = false
+		r.lane.clear()
 		if r.Timeout > 0 {
 			r.Timeout = max(r.Timeout-time.Since(began), 1) // 0 sets no limit
 		}

@@ -282,10 +282,9 @@ const additionalFiles = "additional-files"
 // the scenario has a file of that name.
 const configName = "sumo-run.sumocfg"
 
-// writeConfig writes the configuration for SUMO, links it into SUMO's working folder and returns its path there. The file is where
-// SUMO cannot change it; the link is where the uploaded one was, since some outputs go beside it. Options that args
-// set are omitted: they would have no effect, and not all of them are safe to pass on.
-func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) (string, error) {
+// writeConfig writes the configuration for SUMO, where SUMO cannot change it. Options that args set are omitted: they would have no
+// effect, and not all of them are safe to pass on.
+func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) error {
 	if r.adds(s, simulation.OutputEdgeData) {
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, edgeDataFile))
 	}
@@ -299,13 +298,15 @@ func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) (str
 		return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--"+option+"=") })
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
-	file := filepath.Join(r.Work, configFile)
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return "", err
-	}
-	run, err := os.OpenRoot(folder)
+	return os.WriteFile(filepath.Join(r.Work, configFile), text, 0o644)
+}
+
+// linkConfig links the configuration for SUMO into SUMO's working folder and returns its path there: where the uploaded one was, since some
+// outputs go beside it.
+func (r Run) linkConfig(chosen scenario.Config) (string, error) {
+	run, err := os.OpenRoot(filepath.Join(r.Work, runFolder))
 	if err != nil {
 		return "", err
 	}
@@ -315,7 +316,7 @@ func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) (str
 		return "", err
 	}
 	for name := configName; ; name = "_" + name {
-		err := run.Symlink(file, path.Join(dir, name))
+		err := run.Symlink(filepath.Join(r.Work, configFile), path.Join(dir, name))
 		if !errors.Is(err, fs.ErrExist) {
 			return path.Join(dir, name), err
 		}

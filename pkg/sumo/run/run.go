@@ -78,11 +78,12 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	// In a chunk: where the unpacked scenario is, instead of in Work; whether its XML is known to be valid, so that SUMO need not validate it;
+	// In a chunk: where the unpacked scenario is, instead of in Work; the work folder, which may be laid out already; whether its XML is known to be valid, so that SUMO need not validate it;
 	// which of the runs that go on at the same time this is; whether it is a study's, which has others beside it and leaves what statistics
 	// of the study need, and whether one of these has just shown that they are brief; what its runs have counted; and who else hears of the
 	// progress, in thousandths.
 	shared  string
+	lane    *lane
 	valid   bool
 	slot    int
 	study   bool
@@ -236,7 +237,10 @@ func (r *Run) prepareFolders() error {
 		folders = append(folders, in(homeFolder), in(standInFolder))
 	}
 	stale := []string{r.Work, r.Out} // in a chunk, a run has them for itself
-	if r.shared == "" {
+	switch {
+	case r.lane.fits(r.form()):
+		stale, folders = []string{r.Out}, nil
+	case r.shared == "":
 		folders = append(folders, r.scenario())
 		stale = []string{in(copyFolder), in(runFolder), in(resultFolder), in(homeFolder), in(standInFolder), r.scenario()}
 	}
@@ -534,6 +538,9 @@ func openZip(name string) (*os.File, int64, error) {
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
+	if r.lane.fits(r.form()) {
+		return r.lane.config, r.writeConfig(chosen, s, args)
+	}
 	if err := r.copySet(root, chosen); err != nil {
 		return "", err
 	}
@@ -549,7 +556,13 @@ func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []s
 	if err := r.prepareReplay(s); err != nil {
 		return "", err
 	}
-	return r.writeConfig(chosen, s, args)
+	if err := r.writeConfig(chosen, s, args); err != nil {
+		return "", err
+	}
+	if config, err = r.linkConfig(chosen); err != nil {
+		return "", err
+	}
+	return config, r.lane.laidOut(r, config)
 }
 
 // execute runs SUMO to its end. An error means that it could not be started.
