@@ -30,6 +30,13 @@ func (c *tenantClient) replayOf(t *testing.T, id string) (x status.Recording) {
 	return x
 }
 
+func recordedBytes(x status.Recording) (n int) {
+	for _, s := range x.Segments {
+		n += s.Bytes
+	}
+	return n
+}
+
 func segmentPath(id, attempt string, n int) string {
 	return fmt.Sprintf("/jobs/%s/replay/segments/%s/%d", id, attempt, n)
 }
@@ -85,6 +92,10 @@ func testReplay(t *testing.T, s *service) {
 	live := c.call(t, "GET", segmentPath(j.JobID, x.Attempt, 0)).want(t, http.StatusOK)
 	if frames := c.framesOf(t, x); len(frames) < 60 {
 		t.Errorf("%d frames", len(frames))
+	}
+	several := c.call(t, "GET", fmt.Sprintf("%s?count=%d", segmentPath(j.JobID, x.Attempt, 0), len(x.Segments))).want(t, http.StatusOK)
+	if !bytes.HasPrefix(several.body, live.body) || len(several.body) != recordedBytes(x) {
+		t.Errorf("%d segments at once are %d bytes, want %d", len(x.Segments), len(several.body), recordedBytes(x))
 	}
 	c.call(t, "DELETE", "/jobs/"+j.JobID).want(t, http.StatusOK)
 	if j = c.finish(t, j.JobID); j.Status != job.Cancelled {
@@ -168,6 +179,19 @@ func testReplayOfOutput(t *testing.T, s *service) {
 		if want := from[100][vehicles.IDs[int(p[0])]]; math.Abs(want[0]-p[1])+math.Abs(want[1]-p[2]) > 1e-9 {
 			t.Errorf("%s is at %v, want %v", vehicles.IDs[int(p[0])], p, want)
 		}
+	}
+
+	for _, x := range []status.Recording{x, y} {
+		var all []byte
+		for _, s := range x.Segments {
+			all = append(all, c.call(t, "GET", segmentPath(x.JobID, x.Attempt, s.N)).want(t, http.StatusOK).body...)
+		}
+		rest := c.call(t, "GET", fmt.Sprintf("%s?count=%d", segmentPath(x.JobID, x.Attempt, 1), len(x.Segments)-1)).want(t, http.StatusOK)
+		if len(x.Segments) < 3 || !bytes.Equal(rest.body, all[x.Segments[0].Bytes:]) {
+			t.Errorf("%d segments of %d bytes, and all but the first are %d bytes", len(x.Segments), len(all), len(rest.body))
+		}
+		c.call(t, "GET", segmentPath(x.JobID, x.Attempt, 1)+"?count=100").want(t, http.StatusNotFound)
+		c.call(t, "GET", segmentPath(x.JobID, x.Attempt, 0)+"?count=101").want(t, http.StatusBadRequest)
 	}
 
 	segment := segmentPath(x.JobID, x.Attempt, 0)

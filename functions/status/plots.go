@@ -46,7 +46,8 @@ const (
 // drawn describes the answer that is a plot.
 func drawn() *huma.Response {
 	image := &huma.Schema{Type: huma.TypeString, Format: "binary"}
-	return &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{typePNG: {Schema: image}, typeSVG: {Schema: image}}}
+	described := "The plot. A PNG has letters of Latin, Greek and Cyrillic, and □ for those of other scripts; an SVG has them all."
+	return &huma.Response{Description: described, Content: map[string]*huma.MediaType{typePNG: {Schema: image}, typeSVG: {Schema: image}}}
 }
 
 // imageType is the media type of a plot in the format that its name ends with.

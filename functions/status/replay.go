@@ -37,9 +37,10 @@ func (f *Function) registerReplay(api huma.API) {
 	rest.Register(api, rest.Tenant, index, f.replay)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-replay-segment", Method: http.MethodGet, Path: "/jobs/{id}/replay/segments/{attempt}/{n}",
-		Tags: []string{"Charts and maps"}, Summary: "Read a segment of a job's recording",
-		Description: "Each segment is read on its own, and never changes under its address. docs/replay-format.md describes it. A segment of " +
-			"another attempt than GET /jobs/{id}/replay names may be gone.",
+		Tags: []string{"Charts and maps"}, Summary: "Read segments of a job's recording",
+		Description: "A segment never changes under its address. docs/replay-format.md describes it. A segment of another attempt than GET " +
+			"/jobs/{id}/replay names may be gone. With count, the answer is that many segments, one behind the other: fewer calls read a " +
+			"long recording.",
 		Errors: []int{http.StatusNotFound},
 		Responses: map[string]*huma.Response{
 			"200": {Description: "OK", Content: map[string]*huma.MediaType{
@@ -47,7 +48,7 @@ func (f *Function) registerReplay(api huma.API) {
 			}},
 			"304": {Description: "Not Modified"},
 		},
-	}, f.replaySegment)
+	}, f.replaySegments)
 }
 
 const (
@@ -59,6 +60,8 @@ const (
 	maxReplayIndex = 64 << 20
 	// maxReplaySegment is larger than any segment that is written.
 	maxReplaySegment = 64 << 20
+	// maxReplaySegments bounds what an answer with several segments holds, in bytes: it is in memory until the client has taken it.
+	maxReplaySegments = 8 << 20
 )
 
 // Recording is the index of a job's recording on the wire.
@@ -200,29 +203,55 @@ func (f *Function) makeReplay(ctx context.Context, j job.Job) (r recording, err 
 	return r, err
 }
 
-// segment reads one segment.
-func (f *Function) segment(ctx context.Context, r recording, n int) ([]byte, error) {
-	if n < 0 || n >= len(r.Segments) {
-		return nil, problem.New(problem.NotFound, "The recording has no segment %d. GET /jobs/{id}/replay lists them.", n)
+// segments reads count segments from n on, or the first of them that fit into an answer.
+func (f *Function) segments(ctx context.Context, r recording, n, count int) ([]byte, error) {
+	if n+count > len(r.Segments) {
+		return nil, problem.New(problem.NotFound, "The recording has no segment %d. GET /jobs/{id}/replay lists them.", n+count-1)
 	}
-	offset := r.offset
+	offset, length := r.offset, 0
 	for _, s := range r.Segments[:n] {
 		offset += int64(s.Bytes)
 	}
-	return f.read(ctx, r.key, offset, int64(r.Segments[n].Bytes), maxReplaySegment)
+	for _, s := range r.Segments[n : n+count] {
+		if !fits(length, s.Bytes) {
+			break
+		}
+		length += s.Bytes
+	}
+	return f.read(ctx, r.key, offset, int64(length), maxReplaySegment)
 }
+
+// liveSegments does the same for a job that goes on, whose segments are objects of their own.
+func (f *Function) liveSegments(ctx context.Context, j job.Job, attempt string, n, count int) (data []byte, err error) {
+	for k := n; k < n+count; k++ {
+		segment, err := f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, attempt, k), 0, -1, maxReplaySegment)
+		if err != nil {
+			return nil, err
+		}
+		if !fits(len(data), len(segment)) {
+			break
+		}
+		data = append(data, segment...)
+	}
+	return data, nil
+}
+
+// fits reports whether an answer with some bytes takes another segment. Only sizes decide, so that an address always has the same
+// answer. The first segment always fits.
+func fits(length, segment int) bool { return length == 0 || length+segment <= maxReplaySegments }
 
 type segmentRequest struct {
 	ID          string `path:"id" doc:"The job_id returned at submission."`
 	Attempt     string `path:"attempt" maxLength:"40" doc:"attempt of GET /jobs/{id}/replay."`
 	N           string `path:"n" maxLength:"10" doc:"Number of the segment."`
+	Count       int    `query:"count" minimum:"1" maximum:"100" default:"1" doc:"Segments to read, from this one on. The answer has fewer of them, but whole ones, where they exceed 8 MiB together: bytes of GET /jobs/{id}/replay says where each ends."`
 	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"ETag of an earlier answer. The call then answers 304."`
 }
 
 // attemptName matches every attempt: it becomes part of an object's key.
 var attemptName = regexp.MustCompile(`^[0-9a-z]{1,40}$`)
 
-func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma.StreamResponse, error) {
+func (f *Function) replaySegments(ctx context.Context, in *segmentRequest) (*huma.StreamResponse, error) {
 	j, err := f.Jobs.Job(ctx, rest.TenantOf(ctx).ID, in.ID)
 	if err != nil {
 		return nil, err
@@ -233,15 +262,15 @@ func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma
 	if err != nil || n < 0 || !attemptName.MatchString(in.Attempt) {
 		return nil, another
 	}
-	tag := viewTag(j, "replay/"+in.Attempt+"/"+strconv.Itoa(n))
+	tag := viewTag(j, fmt.Sprintf("replay/%s/%d/%d", in.Attempt, n, in.Count))
 	var data []byte
 	if !j.State.Terminal() {
-		data, err = f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, in.Attempt, n), 0, -1, maxReplaySegment)
+		data, err = f.liveSegments(ctx, j, in.Attempt, n, in.Count)
 		if problem.CodeOf(err) == problem.NotFound {
 			err = another
 		}
 	} else {
-		data, err = f.finishedSegment(ctx, in, n, another)
+		data, err = f.finishedSegments(ctx, in, n, another)
 	}
 	if err != nil {
 		return nil, err
@@ -261,7 +290,7 @@ func (f *Function) replaySegment(ctx context.Context, in *segmentRequest) (*huma
 	}}, nil
 }
 
-func (f *Function) finishedSegment(ctx context.Context, in *segmentRequest, n int, another error) ([]byte, error) {
+func (f *Function) finishedSegments(ctx context.Context, in *segmentRequest, n int, another error) ([]byte, error) {
 	j, err := f.finished(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -278,7 +307,7 @@ func (f *Function) finishedSegment(ctx context.Context, in *segmentRequest, n in
 	if in.Attempt != r.Attempt {
 		return nil, another
 	}
-	return f.segment(ctx, r, n)
+	return f.segments(ctx, r, n, in.Count)
 }
 
 // recordings are those of jobs that have finished whose segments were read lately: people read one after the other. They never change.

@@ -88,7 +88,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 			out.next = &s.Begin
 			break
 		}
-		data, err := f.segment(ctx, r, s.N)
+		data, err := f.segments(ctx, r, s.N, 1)
 		if err == nil {
 			err = out.add(data)
 		}

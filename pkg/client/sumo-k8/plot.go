@@ -24,6 +24,8 @@ type plotOptions struct {
 // formats of pictures that the service draws.
 var formats = []string{"png", "svg"}
 
+const formatHelp = "png, or svg, which also shows letters other than Latin, Greek and Cyrillic ones"
+
 func (a *app) plotCommand() *cobra.Command {
 	var o plotOptions
 	c := &cobra.Command{
@@ -39,7 +41,7 @@ delays over the trips, and emissions if they were requested. For several jobs, e
 	flags := c.Flags()
 	flags.StringVarP(&o.dir, "dir", "d", "", `folder to put the plots in (default: one named after the job, or "compared" for several)`)
 	flags.StringSliceVar(&o.names, "name", nil, "only these plots (default: all that the jobs have in common)")
-	flags.StringVar(&o.drawing.Format, "format", formats[0], "png or svg")
+	flags.StringVar(&o.drawing.Format, "format", formats[0], formatHelp)
 	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark background")
 	flags.IntVar(&o.drawing.Width, "width", 0, "pixels (default: the service's)")
 	flags.IntVar(&o.drawing.Height, "height", 0, "pixels (default: the service's)")

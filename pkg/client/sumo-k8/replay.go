@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -135,11 +136,7 @@ func (a *app) showRecording(r client.Recording, service string) {
 		if r.Complete {
 			state = "in all"
 		}
-		size := 0
-		for _, s := range r.Segments {
-			size += s.Bytes
-		}
-		a.note("Recorded from %g s to %g s every %g s; %d kB %s, with %s.", r.Begin, r.End, r.Period, (size+999)/1000, state,
+		a.note("Recorded from %g s to %g s every %g s; %d kB %s, with %s.", r.Begin, r.End, r.Period, (recordedBytes(r)+999)/1000, state,
 			counted(len(r.Events), "event"))
 	}
 	for _, m := range r.Missing {
@@ -185,8 +182,15 @@ a line for each vehicle and minute. Coordinates are those of the network, in met
 		if err != nil {
 			return err
 		}
-		write := func(w io.Writer) error { return export(ctx, api, r, e.begin, w) }
 		file = cmp.Or(file, id+e.ending)
+		write := func(w io.Writer) error {
+			bar := &show.Transfer{}
+			if file != standardOutput || !show.IsTerminal(a.out) { // where the bar would stand in the middle of the recording
+				bar = show.NewTransfer(a.err, file, recordedBytes(r))
+			}
+			defer bar.Close()
+			return export(ctx, api, r, e.begin, w, bar.At)
+		}
 		if file == standardOutput {
 			err = write(a.out)
 		} else if err = save(file, write); err == nil {
@@ -210,19 +214,30 @@ type exporter interface {
 	close()
 }
 
-// export reads a recording segment by segment and writes it.
-func export(ctx context.Context, api *client.Client, r client.Recording, begin func(*bufio.Writer) exporter, w io.Writer) error {
+// recordedBytes is the size of a recording.
+func recordedBytes(r client.Recording) (n int64) {
+	for _, s := range r.Segments {
+		n += int64(s.Bytes)
+	}
+	return n
+}
+
+// export reads a recording segment by segment and writes it. It calls got with how many bytes of the recording are written.
+func export(
+	ctx context.Context, api *client.Client, r client.Recording, begin func(*bufio.Writer) exporter, w io.Writer, got func(int64),
+) error {
 	out := bufio.NewWriter(w)
 	e := begin(out)
 	var positions []replay.Position
-	for _, s := range r.Segments {
-		data, err := api.ReplaySegment(ctx, r.JobID, r.Attempt, s.N)
+	var done int64
+	n := 0
+	for data, err := range api.ReplaySegments(ctx, r) {
 		if err != nil {
 			return err
 		}
 		read, err := replay.Open(data)
 		if err != nil {
-			return fmt.Errorf("segment %d: %w", s.N, err)
+			return fmt.Errorf("segment %d: %w", r.Segments[n].N, err)
 		}
 		e.segment(read.Header)
 		for {
@@ -232,10 +247,12 @@ func export(ctx context.Context, api *client.Client, r client.Recording, begin f
 				break
 			}
 			if err != nil {
-				return fmt.Errorf("segment %d: %w", s.N, err)
+				return fmt.Errorf("segment %d: %w", r.Segments[n].N, err)
 			}
 			e.frame(ms, positions)
 		}
+		n, done = n+1, done+int64(len(data))
+		got(done)
 	}
 	e.close()
 	return out.Flush() // returns the first error of writing

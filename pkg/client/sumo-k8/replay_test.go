@@ -6,12 +6,31 @@ import (
 	"encoding/xml"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 )
+
+// testLongReplay exports a recording with far more segments than a tenant may make calls in a second.
+func testLongReplay(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	o := u.ok("submit", u.network("square", nil), "--end", "48000", "--replay-period", "50", "--follow")
+	id := regexp.MustCompile(`Job (\S+) is submitted`).FindStringSubmatch(o.stderr)[1]
+	var index struct{ Segments []json.RawMessage }
+	if err := json.Unmarshal([]byte(u.ok("replay", id, "-o", "json").stdout), &index); err != nil || len(index.Segments) < 400 {
+		t.Fatalf("%d segments, error %v", len(index.Segments), err)
+	}
+	exported := u.ok("replay", "export", id, "--file", "-")
+	if frames := strings.Count(exported.stdout, "<timestep "); frames != 960 {
+		t.Errorf("%d frames, want 960", frames)
+	}
+	if exported.stderr != "" {
+		t.Errorf("an export says %s", exported.stderr)
+	}
+}
 
 func testReplay(t *testing.T, s *service.Server) {
 	u := tenant(t, s)

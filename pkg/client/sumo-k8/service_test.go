@@ -47,6 +47,7 @@ func TestAgainstTheService(t *testing.T) {
 		"counts":                               testCounts,
 		"plots":                                testPlots,
 		"recordings":                           testReplay,
+		"a long recording":                     testLongReplay,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,

@@ -146,8 +146,9 @@ func (a *app) operator() (*client.Client, error) {
 	return a.connect(s, client.Options{})
 }
 
-// worthTelling is how long a pause must be for a person to wonder about it.
-const worthTelling = time.Second
+// unnoticed is the longest pause that is not worth a note: the second that the service asks of a tenant whose calls are too frequent
+// is the pace of a long command.
+const unnoticed = time.Second
 
 func (a *app) connect(s settings, o client.Options) (*client.Client, error) {
 	if s.URL == "" {
@@ -155,7 +156,7 @@ func (a *app) connect(s settings, o client.Options) (*client.Client, error) {
 	}
 	o.APIKey, o.AdminKey, o.UserAgent = s.APIKey, s.AdminKey, "sumo-k8/"+version()
 	o.Retrying = func(err error, wait time.Duration) {
-		if wait >= worthTelling {
+		if wait > unnoticed {
 			first, _, _ := strings.Cut(err.Error(), "\n")
 			a.note("%s; trying again in %s", first, wait.Round(time.Second))
 		}

@@ -17,6 +17,7 @@ import (
 	"gonum.org/v1/plot"
 	plotfont "gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -119,10 +120,12 @@ func Draw(w io.Writer, kind Kind, runs []Run, o Options) error {
 }
 
 func (o Options) theme() theme {
+	t := light
 	if o.Dark {
-		return dark
+		t = dark
 	}
-	return light
+	t.svg = o.SVG
+	return t
 }
 
 func (o Options) size() (width, height vg.Length) {
@@ -436,6 +439,6 @@ func (t theme) text(size vg.Length, weight font.Weight, c colour) draw.TextStyle
 	return draw.TextStyle{
 		Color:   c,
 		Font:    plotfont.Font{Typeface: "Liberation", Variant: "Sans", Size: size, Weight: weight},
-		Handler: plot.DefaultTextHandler,
+		Handler: letters{text.Plain{Fonts: plotfont.DefaultCache}, t.svg},
 	}
 }

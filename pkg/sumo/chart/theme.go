@@ -9,10 +9,11 @@ import (
 
 type colour = color.RGBA
 
-// theme is the colours of a plot.
+// theme is the colours of a plot, and where its typefaces come from.
 type theme struct {
 	background, ink, faint, grid colour
 	palette                      [MostRuns]colour
+	svg                          bool
 }
 
 // The palettes are that of Okabe and Ito, which people with common colour blindnesses can distinguish, with

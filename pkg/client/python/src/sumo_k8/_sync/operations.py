@@ -329,14 +329,22 @@ class Operations:
         request = Request("GET", path_of("/jobs/{id}/replay", id))
         return cast("types.Recording", self._transport.json(request))
 
-    def get_replay_segment(self, id: str, attempt: str, n: str) -> bytes:
-        """Read a segment of a job's recording. Each segment is read on its own, and never changes under its address.
-        docs/replay-format.md describes it. A segment of another attempt than GET /jobs/{id}/replay names may be
-        gone.
+    def get_replay_segment(
+        self,
+        id: str,
+        attempt: str,
+        n: str,
+        *,
+        count: int | None = None,
+    ) -> bytes:
+        """Read segments of a job's recording. A segment never changes under its address. docs/replay-format.md
+        describes it. A segment of another attempt than GET /jobs/{id}/replay names may be gone. With count, the
+        answer is that many segments, one behind the other: fewer calls read a long recording.
         """
         request = Request(
             "GET",
             path_of("/jobs/{id}/replay/segments/{attempt}/{n}", id, attempt, n),
+            query={"count": count},
         )
         return self._transport.fetch(request)
 
