@@ -435,19 +435,10 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 	f.wall = time.Since(began)
 	w.finish()
 	f.broke = errors.Join(only(err, confine.ErrMemory), only(err, confine.ErrProcesses))
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			f.signal = status.Signal()
-		} else {
-			f.code = status.ExitStatus()
-		}
-	} else if err != nil && f.broke == nil && !errors.Is(err, exec.ErrWaitDelay) {
+	if err := f.exited(err); err != nil && f.broke == nil {
 		return fate{}, err
 	}
-	if u := r.usage(); r.over(u) && f.stop == "" {
-		stop(outputTooLarge{r.Output, u})
-		f.stopBy(ctx)
-	}
+	r.checkQuota(&f)
 	f.observed, f.words = w.mon.observed(), w.lastWords()
 	return f, nil
 }
@@ -467,7 +458,8 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	if tool != nil && tool.KeepAs != "" && f.code == 0 && f.signal == 0 && f.stop == "" {
 		f.writeErr = r.keepWhole()
 		if large, ok := errors.AsType[outputTooLarge](f.writeErr); ok {
-			f.stop, f.stopAdvice, f.writeErr = simulation.OutputTooLarge, large.advice(), nil
+			f.exceeded(large)
+			f.writeErr = nil
 		}
 	}
 	left, err := r.collect(s)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // quotaEvery is how often a run's disk usage is measured. A fast disk takes some 100 MB in that time, by which a run may
@@ -106,6 +107,21 @@ func (r Run) keepQuota(child child, exceed func(error)) {
 		}
 		pause = max(quotaEvery, lookShare*time.Since(began))
 	}
+}
+
+// checkQuota measures once more what has ended: it may have passed the limit since the last measurement, or ended at the largest file size.
+func (r Run) checkQuota(f *fate) {
+	if f.stop != "" {
+		return
+	}
+	if u := r.usage(); r.over(u) {
+		f.exceeded(outputTooLarge{r.Output, u})
+	}
+}
+
+// exceeded records that the run was stopped for its output, or would have been.
+func (f *fate) exceeded(e outputTooLarge) {
+	f.stop, f.stopAdvice = simulation.OutputTooLarge, e.advice()
 }
 
 func (r Run) over(u usage) bool {

@@ -599,26 +599,10 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	f.wall = time.Since(began)
 	stdout.flush()
 	stderr.flush()
-	var exit *exec.ExitError
-	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay):
-	case errors.As(err, &exit):
-		status := exit.Sys().(syscall.WaitStatus)
-		if status.Signaled() {
-			f.signal = status.Signal()
-		} else {
-			f.code = status.ExitStatus()
-		}
-	default:
+	if err := f.exited(err); err != nil {
 		return fate{}, err
 	}
-	if f.stop == "" {
-		// SUMO may have passed the limit and ended between two measurements, or at the largest file size.
-		if u := r.usage(); r.over(u) {
-			stop(outputTooLarge{r.Output, u})
-			f.stopBy(ctx)
-		}
-	}
+	r.checkQuota(&f)
 	f.observed = mon.observed()
 	// On a machine with much else to do, SUMO may have to be killed. It has said all that was wanted by then.
 	killed := f.signal == syscall.SIGKILL
@@ -626,6 +610,23 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		f.signal, f.reason = 0, reasonEnd
 	}
 	return f, nil
+}
+
+// exited records how a process ended, by the error of waiting for it. An error that does not say so is returned.
+func (f *fate) exited(err error) error {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		if errors.Is(err, exec.ErrWaitDelay) {
+			return nil
+		}
+		return err
+	}
+	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+		f.signal = status.Signal()
+	} else {
+		f.code = status.ExitStatus()
+	}
+	return nil
 }
 
 // stopBy records from ctx why SUMO is or would be asked to stop.
