@@ -469,7 +469,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	}
 	if left.left > 0 {
 		left.notes = append(left.notes, fmt.Sprintf("The program wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", maxOwnFiles, left.left))
+			"%d are missing from the results.", simulation.MaxOwnFiles, left.left))
 	}
 	var outputs []string // other files are the program's matter
 	for _, name := range left.files {

@@ -27,7 +27,7 @@ const fileMargin = 8
 const hardMargin = 256 << 20
 
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
-const maxFiles = 100 * maxOwnFiles
+const maxFiles = 100 * simulation.MaxOwnFiles
 
 // maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario,
 // and so that measuring does not take long, nor meets a path that is too long for the kernel.

@@ -209,7 +209,7 @@ func TestNamesOfResultsNeverMeet(t *testing.T) {
 func TestOutputsWithARoleAreKeptFirst(t *testing.T) {
 	t.Parallel()
 	r := foldersOfResults(t)
-	for n := range maxOwnFiles {
+	for n := range simulation.MaxOwnFiles {
 		write(t, filepath.Join(r.Work, runFolder, fmt.Sprintf("state_%d.xml", n)), "")
 	}
 	write(t, filepath.Join(r.Work, runFolder, "trips.xml"), "")

@@ -437,7 +437,7 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	}
 	if left.left > 0 {
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", maxOwnFiles, left.left))
+			"%d are missing from the results.", simulation.MaxOwnFiles, left.left))
 	}
 	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
 	f.broken = incomplete(r.Out, left.whole)
