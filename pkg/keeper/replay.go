@@ -30,8 +30,8 @@ type live struct {
 	due     time.Time // when to try again after a failure, a pause later
 }
 
-// watchRecording sends what is new of the recording of a run that goes on. What fails is tried again, ever more rarely: the run's results do
-// not depend on it.
+// watchRecording sends what is new of the recording of a run that goes on. What fails is tried again, ever more rarely: the run's results
+// do not depend on it.
 func (d *duty) watchRecording(r *run) {
 	if r.Options.Replay == nil || !r.live.busy.CompareAndSwap(false, true) {
 		return

@@ -26,11 +26,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-const (
-	// progressEvery is how often the progress of runs is read. It is a small file each, and people see no difference
-	// below a quarter of a second.
-	progressEvery = 250 * time.Millisecond
-)
+// progressEvery is how often the progress of runs is read. It is a small file each, and people see no difference
+// below a quarter of a second.
+const progressEvery = 250 * time.Millisecond
 
 // carryOut has a sumo-run go through the runs of t that are left.
 func (e *Engine) carryOut(t *task) {

@@ -146,9 +146,11 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 		return nil, err
 	}
 	x := &execution{
-		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
-		parallel: max(c.List.Parallel, 1), lanes: lanes{folder: filepath.Join(c.Common.Work, runsFolder)}, progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
-		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
+		Chunk: c, lock: lock, desk: newDesk(c.Desk), parallel: max(c.List.Parallel, 1),
+		library:  &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
+		lanes:    lanes{folder: filepath.Join(c.Common.Work, runsFolder)},
+		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{}, unstored: map[string]int64{},
+		ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
 		x.close()

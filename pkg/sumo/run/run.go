@@ -78,18 +78,15 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	// In a chunk: where the unpacked scenario is, instead of in Work; the work folder, which may be laid out already; whether its XML is known to be valid, so that SUMO need not validate it;
-	// which of the runs that go on at the same time this is; whether it is a study's, which has others beside it and leaves what statistics
-	// of the study need, and whether one of these has just shown that they are brief; what its runs have counted; and who else hears of the
-	// progress, in thousandths.
-	shared  string
-	lane    *lane
-	valid   bool
-	slot    int
-	study   bool
-	brief   bool
-	counted *demandCounts
-	heard   func(thousandths int)
+	// In a chunk:
+	shared  string                // where the unpacked scenario is, instead of in Work
+	lane    *lane                 // the work folder, which may be laid out already
+	valid   bool                  // the XML is known to be valid, so that SUMO need not validate it
+	slot    int                   // which of the runs that go on at the same time this is
+	study   bool                  // it is a study's: others go on beside it, and it leaves what statistics of the study need
+	brief   bool                  // another run of the study has just shown that they are brief
+	counted *demandCounts         // what the runs have counted
+	heard   func(thousandths int) // hears of the progress too
 
 	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
 	// unchanged is whether a file in the run's folder is the scenario's own and no result, where a program could have changed it.
