@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -402,18 +401,9 @@ func (x *execution) copyOutcome(id string) {
 
 // remove removes what a run has left in the output folder.
 func (x *execution) remove(id string) {
-	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removed(x.progressOf(id))); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removeFiles(x.progressOf(id))); err != nil {
 		x.print(id, "its folder could not be removed: "+err.Error())
 	}
-}
-
-// removed removes a file that may be missing.
-func removed(name string) error {
-	err := os.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 func (x *execution) progressOf(id string) string {

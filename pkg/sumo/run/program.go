@@ -345,7 +345,7 @@ func (r Run) rules(s settings, w *watching) program.Rules {
 	}
 	outputs := map[string]bool{}
 	for _, o := range r.added(s) {
-		a := program.Addition{Output: o, Option: ownOption(o), File: o.File(), CSV: strings.Replace(o.File(), ".xml", ".csv", 1)}
+		a := program.Addition{Output: o, Option: ownOption(o), File: o.File(), CSV: csvName(o)}
 		if o == simulation.OutputEdgeData {
 			a.Option, rules.EdgeData = "", filepath.Join(r.Work, edgeDataFile)
 		}
@@ -490,7 +490,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		}
 	}
 	if reason != "" {
-		_ = removed(filepath.Join(r.Out, simulation.KeptFile)) // it counts only of a run that succeeded
+		_ = removeFiles(filepath.Join(r.Out, simulation.KeptFile)) // it counts only of a run that succeeded
 	}
 	return simulation.Outcome{
 		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Files: left.files,

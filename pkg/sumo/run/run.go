@@ -674,13 +674,18 @@ func blame(err error, what string) (simulation.Reason, string) {
 	}
 }
 
-// writeJSON writes v so that name either does not exist or is complete.
+// writeJSON writes v as writeWhole does.
 func writeJSON(name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
-	if err := os.WriteFile(name+partialSuffix, append(data, '\n'), 0o644); err != nil {
+	return writeWhole(name, append(data, '\n'))
+}
+
+// writeWhole writes a file so that it either does not exist or is complete.
+func writeWhole(name string, data []byte) error {
+	if err := os.WriteFile(name+partialSuffix, data, 0o644); err != nil {
 		_ = os.Remove(name + partialSuffix)
 		return err
 	}
