@@ -180,17 +180,17 @@ func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outco
 		return failed(blame(err, "The run's folders could not be prepared")), unread
 	}
 	defer leave()
+	progress, err := openProgress(r.ProgressFile, r.heard)
+	if err != nil {
+		return failed(blame(err, "The progress file could not be opened")), unread
+	}
+	defer progress.close()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		r.scenario()+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
 		filepath.Join(r.Work, copyFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
 		return failed(blame(err, "The log could not be opened")), unread
 	}
-	progress, err := openProgress(r.ProgressFile, r.heard)
-	if err != nil {
-		return failed(blame(err, "The progress file could not be opened")), unread
-	}
-	defer progress.close()
 
 	outcome, shown = r.simulate(ctx, open, log, progress)
 	for _, warning := range outcome.Warnings {
