@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -422,7 +423,8 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 		return fate{}, err
 	}
 	w.log.line("sumo-run: confined by " + held.String())
-	go r.keepQuota(tree, stop)
+	var quota sync.WaitGroup
+	quota.Go(func() { r.keepQuota(tree, stop) })
 	f := fate{held: held, strict: r.Options.Strict}
 	select {
 	case <-tree.Done():
@@ -433,6 +435,7 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 	}
 	err = tree.Wait()
 	f.wall = time.Since(began)
+	quota.Wait() // the folders may be another run's next
 	w.finish()
 	f.broke = errors.Join(only(err, confine.ErrMemory), only(err, confine.ErrProcesses))
 	if err := f.exited(err); err != nil && f.broke == nil {

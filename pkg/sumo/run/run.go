@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -581,7 +582,8 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	} else {
 		mon.log.line("sumo-run: confined by " + held.String())
 	}
-	go r.keepQuota(alone{child}, stop)
+	var quota sync.WaitGroup
+	quota.Go(func() { r.keepQuota(alone{child}, stop) })
 	f := fate{held: held}
 	select {
 	case <-child.Done():
@@ -594,6 +596,7 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	}
 	err = child.Wait()
 	f.wall = time.Since(began)
+	quota.Wait() // the folders may be another run's next
 	stdout.flush()
 	stderr.flush()
 	if err := f.exited(err); err != nil {
