@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -465,22 +466,8 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 			f.writeErr = nil
 		}
 	}
-	left, err := r.collect(s)
-	if err != nil {
-		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
-		f.writeErr = errors.Join(f.writeErr, err)
-	}
-	if left.left > 0 {
-		left.notes = append(left.notes, fmt.Sprintf("The program wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", simulation.MaxOwnFiles, left.left))
-	}
-	var outputs []string // other files are the program's matter
-	for _, name := range left.files {
-		outputs = append(outputs, name)
-	}
-	slices.Sort(outputs)
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
-	f.broken = incomplete(r.Out, outputs)
+	left := r.gather("The program", s, &f, log)
+	f.broken = incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
 	reason, message := f.judgeProgram()
 	if len(f.broken) > 0 && reason == "" {
 		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+

@@ -428,24 +428,29 @@ func (r Run) simulate(
 
 // finish keeps, judges and summarises what SUMO has left.
 func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) simulation.Outcome {
-	left, err := r.collect(s)
-	if err != nil {
-		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
-		f.writeErr = err
-	}
-	if left.left > 0 {
-		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", simulation.MaxOwnFiles, left.left))
-	}
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	left := r.gather("The scenario", s, &f, log)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
-	outcome := simulation.Outcome{
-		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
+	return simulation.Outcome{
+		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Files: left.files,
+		Warnings: slices.Concat(r.unwritten(s), left.notes, f.remarks(s, summary)),
 	}
-	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
-	return outcome
+}
+
+// gather moves what a run has left to its results, and ends the recording. who wrote it, for people.
+func (r Run) gather(who string, s settings, f *fate, log *logbook) kept {
+	left, err := r.collect(s)
+	if err != nil {
+		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
+		f.writeErr = errors.Join(f.writeErr, err)
+	}
+	if left.omitted > 0 {
+		left.notes = append(left.notes, fmt.Sprintf("%s wrote more than %d files, or files whose names cannot be stored: "+
+			"%d are missing from the results.", who, simulation.MaxOwnFiles, left.omitted))
+	}
+	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	return left
 }
 
 // sumUp writes what the run itself says of SUMO's outputs, with notes on what cannot be said. A run that cannot has failed.
