@@ -220,7 +220,6 @@ type end struct {
 }
 
 func (d *duty) perform() error {
-	var skip []string
 	for _, r := range d.List.Runs {
 		added := &run{Run: r, cancel: make(chan struct{})}
 		d.runs[r.ID] = added
@@ -240,6 +239,7 @@ func (d *duty) perform() error {
 	if err := d.look(); err != nil {
 		return err
 	}
+	var skip []string
 	for id, r := range d.runs {
 		if r.ended { // but none that is being stored: what is skipped is removed
 			skip = append(skip, id)

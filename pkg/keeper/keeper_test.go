@@ -370,6 +370,43 @@ func (f faults) Put(ctx context.Context, key string, r io.Reader, contentType st
 	return f.Objects.Put(ctx, key, r, contentType)
 }
 
+func TestAllThatARunMayLeaveIsStored(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "packed")
+	left := []string{
+		simulation.LogFile, simulation.SummaryFile, simulation.OutcomeFile, simulation.ChecksumFile, simulation.EdgeColumnsFile,
+		simulation.ReplayFile, simulation.ReplaySegmentsFile,
+	}
+	for n := range simulation.MaxOwnFiles {
+		left = append(left, "own/"+strconv.Itoa(n))
+	}
+	for _, o := range simulation.Outputs() {
+		left = append(left, o.File())
+	}
+	for _, table := range simulation.Tables() {
+		left = append(left, table.File())
+	}
+	files := map[string]string{}
+	for _, name := range left {
+		if name != simulation.OutcomeFile {
+			files[name] = "x"
+		}
+	}
+	b.begin(t, "packed", files)
+	b.end(t, "packed", simulation.Outcome{})
+	b.start(t)
+	b.finished(t)
+	var stored []string
+	for _, f := range b.last().Runs["packed"].Results {
+		stored = append(stored, f.Name)
+	}
+	slices.Sort(left)
+	slices.Sort(stored)
+	if diff := cmp.Diff(left, stored); diff != "" {
+		t.Errorf("results (-left +stored):\n%s", diff)
+	}
+}
+
 // A file that is exchanged or grows between listing and reading neither leads elsewhere nor spoils the pack.
 func TestFilesThatChangeWhileTheyAreReadDoNotSpoilThePack(t *testing.T) {
 	t.Parallel()

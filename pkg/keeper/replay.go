@@ -26,28 +26,33 @@ type live struct {
 	attempt string
 	sent    int       // segments
 	index   time.Time // when the index was written that was sent last
+	pause   time.Duration
+	due     time.Time // when to try again after a failure, a pause later
 }
 
-// watchRecording sends what is new of the recording of a run that goes on. What fails is tried again with the next look: people who watch
-// the run wait, and its results do not depend on it.
+// watchRecording sends what is new of the recording of a run that goes on. What fails is tried again, ever more rarely: the run's results
+// do not depend on it.
 func (d *duty) watchRecording(r *run) {
 	if r.Options.Replay == nil || !r.live.busy.CompareAndSwap(false, true) {
 		return
 	}
 	info, err := d.out.Lstat(r.replay(simulation.ReplayIndexFile))
-	if err != nil || info.ModTime().Equal(r.live.index) {
+	if err != nil || info.ModTime().Equal(r.live.index) || d.Now().Before(r.live.due) {
 		r.live.busy.Store(false)
 		return
 	}
 	d.work.Go(func() {
 		defer r.live.busy.Store(false)
 		if err := d.sendRecording(r); err != nil {
+			r.live.pause = artifact.NextRetry(r.live.pause)
+			r.live.due = d.Now().Add(r.live.pause)
 			if !r.live.ended.Load() && d.ctx.Err() == nil {
-				d.Log.Warn().Err(err).Str("run", r.ID).Msg("the recording of a run that goes on could not be sent")
+				d.Log.Warn().Err(err).Str("run", r.ID).Dur("retry_in", r.live.pause).
+					Msg("the recording of a run that goes on could not be sent")
 			}
 			return
 		}
-		r.live.index = info.ModTime()
+		r.live.index, r.live.pause = info.ModTime(), 0
 	})
 }
 

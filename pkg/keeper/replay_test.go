@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
@@ -115,4 +118,35 @@ func TestTheRecordingOfARunIsStoredWhileItGoesOn(t *testing.T) {
 	release()
 	b.Close()
 	b.finished(t)
+}
+
+func TestAStoreThatFailsIsNotAskedForTheRecordingWithEveryLook(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "j", "a", "b")
+	b.List.Runs[0].Options.Replay = &simulation.Replay{}
+	began := time.Now()
+	var later atomic.Int64 // how far the clock, which stands still, was put forward
+	b.Now = func() time.Time { return began.Add(time.Duration(later.Load())) }
+	const results = "results/ns/j/"
+	var tries atomic.Int32
+	b.Objects = faults{Objects: b.objects, fail: func(key string) error {
+		if !strings.HasPrefix(key, artifact.LiveReplay(results)) || tries.Add(1) > 1 {
+			return nil
+		}
+		return problem.New(problem.Unavailable, "The object store is unreachable.")
+	}}
+	b.start(t)
+	defer b.lock(t)()
+	b.record(t, "j", "a1", 1)
+	b.await(t, "the store has failed", func() bool { return tries.Load() == 1 })
+	for _, id := range []string{"a", "b"} { // each is found by a look of its own
+		b.begin(t, id, map[string]string{simulation.LogFile: "log"})
+		b.end(t, id, simulation.Outcome{})
+		b.await(t, "the run is stored", func() bool { return b.has(chunk.StoredFolder, id) })
+	}
+	if n := tries.Load(); n != 1 {
+		t.Errorf("the store was asked %d times at one moment", n)
+	}
+	later.Add(int64(time.Second))
+	b.shows(t, results, "a1", 1)
 }

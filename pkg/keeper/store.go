@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	// maxFiles bounds what is stored of one run. sumo-run leaves 1,000 files of a scenario's own, and a dozen of ours, in a few folders;
+	// maxFiles bounds what is stored of one run: beside a scenario's own files, sumo-run leaves ten, and one for each output and table.
 	// maxEntries bounds the search for them.
-	maxFiles   = 1_020
+	maxFiles   = simulation.MaxOwnFiles + 100
 	maxEntries = 10 * maxFiles
 	// maxOutcome is several times the largest outcome, whose texts and lists are all bounded.
 	maxOutcome = 8 << 20

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
@@ -123,7 +124,7 @@ func problemOf(ctx context.Context, err error) *Problem {
 		e = problem.Wrap(err, problem.Unavailable, "The client left before the request was answered.")
 	case errors.Is(err, context.DeadlineExceeded):
 		e = problem.Wrap(err, problem.Unavailable, "A service behind this one did not answer in time. Try again in a "+
-			"few seconds.").WithRetryAfter(5e9)
+			"few seconds.").WithRetryAfter(5 * time.Second)
 	default:
 		e = problem.Wrap(err, problem.Internal, internalDetail)
 	}

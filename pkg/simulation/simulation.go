@@ -201,6 +201,9 @@ const (
 	ChecksumFile = "sha256sums.txt"
 )
 
+// MaxOwnFiles bounds how many files a scenario, or its program, may add to the results: each becomes an object in the store.
+const MaxOwnFiles = 1000
+
 // Outcome is how a run ended.
 type Outcome struct {
 	Reason Reason `json:"reason,omitempty"` // empty for success

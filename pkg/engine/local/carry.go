@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,11 +26,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
-const (
-	// progressEvery is how often the progress of runs is read. It is a small file each, and people see no difference
-	// below a quarter of a second.
-	progressEvery = 250 * time.Millisecond
-)
+// progressEvery is how often the progress of runs is read. It is a small file each, and people see no difference
+// below a quarter of a second.
+const progressEvery = 250 * time.Millisecond
 
 // carryOut has a sumo-run go through the runs of t that are left.
 func (e *Engine) carryOut(t *task) {
@@ -205,10 +204,11 @@ func (e *Engine) deliver(t *task) {
 	e.kept(t, k.Run(e.alive), func(*run) bool { return false })
 }
 
-// relay passes cancellations on to a keeper until stop is called.
+// relay passes cancellations on to a keeper until stop returns. Only one may be at work for t: each value of t.wake reaches one receiver.
 func (e *Engine) relay(t *task, k *keeper.Keeper) (stop func()) {
-	ctx, stop := context.WithCancel(context.Background())
-	go func() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
 		for {
 			k.Cancel(e.cancelled(t)...)
 			select {
@@ -217,8 +217,11 @@ func (e *Engine) relay(t *task, k *keeper.Keeper) (stop func()) {
 				return
 			}
 		}
-	}()
-	return stop
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
 }
 
 // cancelled returns the runs of t that are to be stopped.
@@ -395,11 +398,12 @@ func (e *Engine) process(t *task) error {
 	e.giveBack(t, 0)
 	e.mu.Unlock()
 	defer context.AfterFunc(e.alive, cancel)()
-	defer e.relay(t, k)()
+	stopRelay := e.relay(t, k)
 	k.Close()
 	if w.kept != nil {
 		w.keepErr = <-w.kept
 	}
+	stopRelay()
 	e.kept(t, w.keepErr, func(r *run) bool { return r.simulated })
 	e.deliver(t) // what the keeper, which ended before sumo-run or failed, has not stored
 	return nil

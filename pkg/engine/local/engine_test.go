@@ -883,6 +883,29 @@ func TestStoppingARunThatWaitsForTheObjectStoreEndsTheWait(t *testing.T) {
 	}
 }
 
+// The run ends in another folder than the one that its keeper has open, so that a second keeper stores it.
+func TestStoppingARunThatWaitsWithItsSecondKeeperEndsTheWait(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *local.Config) { c.RefusalPatience = time.Hour })
+	b.between(t, func(path string) int {
+		if strings.HasSuffix(path, "/z.xml") {
+			return 507
+		}
+		return 0
+	})
+	j := b.start(t, "j", `runs=$(dirname "$out"); mv "$runs" "$runs.gone"; mkdir -p "$out"; echo 1 >"$out/z.xml"; finish ""
+mv "$outcome" "$out/outcome.json"; kill -KILL $PPID`, nil)
+	b.see(t, j.ID, "waiting for the store", func(o job.Observation, _ bool) bool {
+		return strings.Contains(o.Message, "wait for the object store")
+	})
+	if err := b.Stop(t.Context(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if o := b.seeEnd(t, j.ID); o.State != job.Cancelled {
+		t.Errorf("ended %s %s %q, want CANCELLED", o.State, o.Reason, o.Message)
+	}
+}
+
 func TestAScenarioThatTheObjectStoreRefusesToHandOutFailsTheRun(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.RefusalPatience = 500 * time.Millisecond })

@@ -119,3 +119,16 @@ while :; do sleep 0.1; done`), confine.Off, true, 100*time.Millisecond
 		t.Errorf("%s: %s", got.Reason, got.Message)
 	}
 }
+
+// TestACheckThatWritesTooMuchAtItsEndIsNotInterrupted has a stand-in for a SUMO that writes its outputs when it is asked to stop.
+func TestACheckThatWritesTooMuchAtItsEndIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.Binary, r.Confinement, r.Options.Check, r.Output = script(t, `trap 'truncate -s 1M 1 2; exit 0' TERM
+echo "Step #0.00 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 1 BUF 0)"
+echo "Step #1.00 (0ms ?*RT. ?UPS, vehicles TOT 1 ACT 1 BUF 0)"
+while :; do sleep 0.1; done`), confine.Off, true, 1<<20
+	if got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{}); got.Reason != simulation.OutputTooLarge {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+}

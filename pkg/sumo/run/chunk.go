@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -146,9 +145,11 @@ func (c Chunk) open(ctx context.Context) (*execution, error) {
 		return nil, err
 	}
 	x := &execution{
-		Chunk: c, lock: lock, desk: newDesk(c.Desk), library: &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
-		parallel: max(c.List.Parallel, 1), lanes: lanes{folder: filepath.Join(c.Common.Work, runsFolder)}, progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{},
-		unstored: map[string]int64{}, ends: make(chan end, len(c.List.Runs)),
+		Chunk: c, lock: lock, desk: newDesk(c.Desk), parallel: max(c.List.Parallel, 1),
+		library:  &library{folder: cmp.Or(c.Unpacked, filepath.Join(c.Common.Work, unpackedFolder))},
+		lanes:    lanes{folder: filepath.Join(c.Common.Work, runsFolder)},
+		progress: &overall{runs: map[string]int{}}, skip: map[string]bool{}, running: map[string]*running{}, unstored: map[string]int64{},
+		ends: make(chan end, len(c.List.Runs)),
 	}
 	if err := x.prepare(ctx); err != nil {
 		x.close()
@@ -400,18 +401,9 @@ func (x *execution) copyOutcome(id string) {
 
 // remove removes what a run has left in the output folder.
 func (x *execution) remove(id string) {
-	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removed(x.progressOf(id))); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(x.Common.Out, id)), removeFiles(x.progressOf(id))); err != nil {
 		x.print(id, "its folder could not be removed: "+err.Error())
 	}
-}
-
-// removed removes a file that may be missing.
-func removed(name string) error {
-	err := os.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 func (x *execution) progressOf(id string) string {

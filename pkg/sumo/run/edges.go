@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 )
@@ -21,11 +19,7 @@ func (r Run) writeEdgeColumns(edgedata string) (warning string) {
 		return ""
 	}
 	_ = os.Remove(filepath.Join(r.Out, simulation.EdgeColumnsFile))
-	why := err.Error()
-	if p, ok := errors.AsType[*problem.Error](err); ok {
-		why = p.Detail
-	}
-	return fmt.Sprintf("The edge statistics of the study leave out %s: %s.", edgedata, strings.TrimSuffix(why, "."))
+	return fmt.Sprintf("The edge statistics of the study leave out %s: %s.", edgedata, withoutStop(err))
 }
 
 func (r Run) edgeColumns(edgedata string) error {

@@ -52,8 +52,8 @@ type lane struct {
 	layout string // what is in the folders in which SUMO writes, before it writes
 }
 
-// form names all that decides how the work folder of a run of a chunk is laid out: runs that differ only in their seeds have the same. It is
-// empty for a run that has its folder for itself: more of these belongs to it than SUMO's outputs.
+// form names all that decides how the work folder of a run of a chunk is laid out: runs that differ only in their seeds have the same. It
+// is empty for a run whose folder no other may use: it leaves more there than SUMO's outputs.
 func (r Run) form() string {
 	if !r.study || r.hasProgram() || r.Options.Check || r.Options.Replay != nil || !scenario.Expressible(r.Work) {
 		return ""

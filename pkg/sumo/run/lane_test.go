@@ -159,7 +159,7 @@ func TestRunsInOneFolderLeaveWhatEachLeavesAlone(t *testing.T) {
 		c.List.Runs[i].Options.ConfigFile = config + ".sumocfg"
 	}
 	folders := map[uint64]*os.File{} // open, so that no later one gets the same number
-	k.refuses = func(string) bool { // is asked again and again while runs go on
+	k.refuses = func(string) bool {  // is asked again and again while runs go on
 		names, _ := filepath.Glob(filepath.Join(c.Common.Work, runsFolder, "*", runFolder))
 		for _, name := range names {
 			f, err := os.Open(name)

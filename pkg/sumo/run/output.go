@@ -166,6 +166,17 @@ func checksum(root *os.Root, name string, buf []byte) ([]byte, error) {
 	return h.Sum(nil), err
 }
 
+// removeFiles removes files that may be missing.
+func removeFiles(names ...string) error {
+	var errs []error
+	for _, name := range names {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // move renames, or copies between file systems. As root it also takes ownership of a file that SUMO's own user wrote.
 func move(from, to string) error {
 	if os.Geteuid() == 0 {

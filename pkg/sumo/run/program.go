@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -345,7 +347,7 @@ func (r Run) rules(s settings, w *watching) program.Rules {
 	}
 	outputs := map[string]bool{}
 	for _, o := range r.added(s) {
-		a := program.Addition{Output: o, Option: ownOption(o), File: o.File(), CSV: strings.Replace(o.File(), ".xml", ".csv", 1)}
+		a := program.Addition{Output: o, Option: ownOption(o), File: o.File(), CSV: csvName(o)}
 		if o == simulation.OutputEdgeData {
 			a.Option, rules.EdgeData = "", filepath.Join(r.Work, edgeDataFile)
 		}
@@ -422,7 +424,8 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 		return fate{}, err
 	}
 	w.log.line("sumo-run: confined by " + held.String())
-	go r.keepQuota(tree, stop)
+	var quota sync.WaitGroup
+	quota.Go(func() { r.keepQuota(tree, stop) })
 	f := fate{held: held, strict: r.Options.Strict}
 	select {
 	case <-tree.Done():
@@ -433,21 +436,13 @@ func (r Run) executeProgram(ctx context.Context, cmd *exec.Cmd, called calling, 
 	}
 	err = tree.Wait()
 	f.wall = time.Since(began)
+	quota.Wait() // the folders may be another run's next
 	w.finish()
 	f.broke = errors.Join(only(err, confine.ErrMemory), only(err, confine.ErrProcesses))
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			f.signal = status.Signal()
-		} else {
-			f.code = status.ExitStatus()
-		}
-	} else if err != nil && f.broke == nil && !errors.Is(err, exec.ErrWaitDelay) {
+	if err := f.exited(err); err != nil && f.broke == nil {
 		return fate{}, err
 	}
-	if u := r.usage(); r.over(u) && f.stop == "" {
-		stop(outputTooLarge{r.Output, u})
-		f.stopBy(ctx)
-	}
+	r.checkQuota(&f)
 	f.observed, f.words = w.mon.observed(), w.lastWords()
 	return f, nil
 }
@@ -467,25 +462,12 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 	if tool != nil && tool.KeepAs != "" && f.code == 0 && f.signal == 0 && f.stop == "" {
 		f.writeErr = r.keepWhole()
 		if large, ok := errors.AsType[outputTooLarge](f.writeErr); ok {
-			f.stop, f.stopAdvice, f.writeErr = simulation.OutputTooLarge, large.advice(), nil
+			f.exceeded(large)
+			f.writeErr = nil
 		}
 	}
-	left, err := r.collect(s)
-	if err != nil {
-		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
-		f.writeErr = errors.Join(f.writeErr, err)
-	}
-	if left.left > 0 {
-		left.notes = append(left.notes, fmt.Sprintf("The program wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", maxOwnFiles, left.left))
-	}
-	var outputs []string // other files are the program's matter
-	for _, name := range left.files {
-		outputs = append(outputs, name)
-	}
-	slices.Sort(outputs)
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
-	f.broken = incomplete(r.Out, outputs)
+	left := r.gather("The program", s, &f, log)
+	f.broken = incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
 	reason, message := f.judgeProgram()
 	if len(f.broken) > 0 && reason == "" {
 		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+
@@ -498,7 +480,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		}
 	}
 	if reason != "" {
-		_ = removed(filepath.Join(r.Out, simulation.KeptFile)) // it counts only of a run that succeeded
+		_ = removeFiles(filepath.Join(r.Out, simulation.KeptFile)) // it counts only of a run that succeeded
 	}
 	return simulation.Outcome{
 		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Files: left.files,

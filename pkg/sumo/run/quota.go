@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // quotaEvery is how often a run's disk usage is measured. A fast disk takes some 100 MB in that time, by which a run may
@@ -26,7 +27,7 @@ const fileMargin = 8
 const hardMargin = 256 << 20
 
 // maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
-const maxFiles = 100 * maxOwnFiles
+const maxFiles = 100 * simulation.MaxOwnFiles
 
 // maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario,
 // and so that measuring does not take long, nor meets a path that is too long for the kernel.
@@ -106,6 +107,21 @@ func (r Run) keepQuota(child child, exceed func(error)) {
 		}
 		pause = max(quotaEvery, lookShare*time.Since(began))
 	}
+}
+
+// checkQuota measures once more what has ended: it may have passed the limit since the last measurement, or ended at the largest file size.
+func (r Run) checkQuota(f *fate) {
+	if f.stop != "" {
+		return
+	}
+	if u := r.usage(); r.over(u) {
+		f.exceeded(outputTooLarge{r.Output, u})
+	}
+}
+
+// exceeded records that the run was stopped for its output, or would have been.
+func (f *fate) exceeded(e outputTooLarge) {
+	f.stop, f.stopAdvice = simulation.OutputTooLarge, e.advice()
 }
 
 func (r Run) over(u usage) bool {

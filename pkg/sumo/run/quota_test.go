@@ -118,8 +118,8 @@ func TestOutputsKeepTheirNamesUnlessTheyAreOurs(t *testing.T) {
 		write(t, filepath.Join(run, name), "")
 	}
 	left, err := r.collect(settings{own: map[simulation.Output]string{simulation.OutputSummary: "out/s.xml"}})
-	if err != nil || left.left != 4 {
-		t.Errorf("%d left, %v", left.left, err)
+	if err != nil || left.omitted != 4 {
+		t.Errorf("%d omitted, %v", left.omitted, err)
 	}
 	root, err := os.OpenRoot(r.Out)
 	if err != nil {
@@ -209,13 +209,13 @@ func TestNamesOfResultsNeverMeet(t *testing.T) {
 func TestOutputsWithARoleAreKeptFirst(t *testing.T) {
 	t.Parallel()
 	r := foldersOfResults(t)
-	for n := range maxOwnFiles {
+	for n := range simulation.MaxOwnFiles {
 		write(t, filepath.Join(r.Work, runFolder, fmt.Sprintf("state_%d.xml", n)), "")
 	}
 	write(t, filepath.Join(r.Work, runFolder, "trips.xml"), "")
 	left, err := r.collect(settings{own: map[simulation.Output]string{simulation.OutputTripinfo: "trips.xml"}})
-	if err != nil || left.left != 1 || left.files[simulation.OutputTripinfo] != "trips.xml" {
-		t.Errorf("%d left, %v, %v", left.left, left.files, err)
+	if err != nil || left.omitted != 1 || left.files[simulation.OutputTripinfo] != "trips.xml" {
+		t.Errorf("%d omitted, %v, %v", left.omitted, left.files, err)
 	}
 }
 

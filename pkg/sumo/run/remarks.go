@@ -1,9 +1,11 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -23,6 +25,15 @@ func (r Run) unwritten(s settings) []string {
 	}
 	return []string{"Not written, because output.format is parquet and the scenario does not ask for them itself: " +
 		strings.Join(names, ", ") + ". Without output.format they are XML, and the scenario's names that end in .parquet keep their format."}
+}
+
+// withoutStop is what err says to a person, as the end of a sentence.
+func withoutStop(err error) string {
+	why := err.Error()
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		why = p.Detail
+	}
+	return strings.TrimSuffix(why, ".")
 }
 
 // unfinishedShare is the part of a run's vehicles still on the road at its end from which on means mislead.

@@ -10,10 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -468,10 +466,7 @@ func writeCompact(name string, v any) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
-	if err := os.WriteFile(name+partialSuffix, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(name+partialSuffix, name)
+	return writeWhole(name, data)
 }
 
 // size is how many bytes the recording has so far.
@@ -691,7 +686,7 @@ func (rec *recording) finish(source, fcd string) (warnings []string) {
 	rec.complete()
 	if err := rec.merge(); err != nil {
 		warnings = append(warnings, fmt.Sprintf("The recording could not be kept: %v.", err))
-		_ = removedAll(rec.out, simulation.ReplayFile, simulation.ReplaySegmentsFile)
+		_ = removeRecording(rec.out)
 	}
 	if err := os.RemoveAll(rec.folder); err != nil {
 		warnings = append(warnings, fmt.Sprintf("The recording's folder could not be removed: %v.", err))
@@ -701,7 +696,7 @@ func (rec *recording) finish(source, fcd string) (warnings []string) {
 
 // misplaced reports whether frames are empty that only show some places, such as an edge whose id is misspelt.
 func (rec *recording) misplaced() bool {
-	return (rec.edges != nil || rec.box != nil) && !rec.seen && len(rec.index.Segments) > 0
+	return rec.part() && !rec.seen && len(rec.index.Segments) > 0
 }
 
 // readFile makes the recording from an output.
@@ -776,17 +771,12 @@ func (rec *recording) readSegment(n int) ([]byte, error) {
 
 // clearReplay removes what an earlier attempt has left of a recording.
 func (r Run) clearReplay() error {
-	return errors.Join(os.RemoveAll(filepath.Join(r.Out, simulation.ReplayFolder)),
-		removedAll(r.Out, simulation.ReplayFile, simulation.ReplaySegmentsFile))
+	return errors.Join(os.RemoveAll(filepath.Join(r.Out, simulation.ReplayFolder)), removeRecording(r.Out))
 }
 
-func removedAll(folder string, names ...string) error {
-	for _, name := range names {
-		if err := os.Remove(path.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+// removeRecording removes a finished recording.
+func removeRecording(out string) error {
+	return removeFiles(filepath.Join(out, simulation.ReplayFile), filepath.Join(out, simulation.ReplaySegmentsFile))
 }
 
 // finishReplay ends the recording. It returns what a person should know.

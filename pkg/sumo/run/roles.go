@@ -55,10 +55,12 @@ func (r Run) added(s settings) []simulation.Output {
 // addedName is the name of an output that the run adds. The format of a scenario's outputs is that of all.
 func (s settings) addedName(o simulation.Output) string {
 	if s.format == "csv" {
-		return strings.Replace(o.File(), ".xml", ".csv", 1)
+		return csvName(o)
 	}
 	return o.File()
 }
+
+func csvName(o simulation.Output) string { return strings.Replace(o.File(), ".xml", ".csv", 1) }
 
 // addedPath is where SUMO writes an output that the run adds, below the work folder. Each has a folder of its own, in which it is
 // found whatever the scenario's output-prefix and output-suffix make of its name. A prefix can leave as many folders as it has "..".

@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -78,18 +79,15 @@ type Run struct {
 	// Console receives each line of the log as it is written, and now and then a mark (simulation.LogMark); nil for none.
 	Console io.Writer
 
-	// In a chunk: where the unpacked scenario is, instead of in Work; the work folder, which may be laid out already; whether its XML is known to be valid, so that SUMO need not validate it;
-	// which of the runs that go on at the same time this is; whether it is a study's, which has others beside it and leaves what statistics
-	// of the study need, and whether one of these has just shown that they are brief; what its runs have counted; and who else hears of the
-	// progress, in thousandths.
-	shared  string
-	lane    *lane
-	valid   bool
-	slot    int
-	study   bool
-	brief   bool
-	counted *demandCounts
-	heard   func(thousandths int)
+	// In a chunk:
+	shared  string                // where the unpacked scenario is, instead of in Work
+	lane    *lane                 // the work folder, which may be laid out already
+	valid   bool                  // the XML is known to be valid, so that SUMO need not validate it
+	slot    int                   // which of the runs that go on at the same time this is
+	study   bool                  // it is a study's: others go on beside it, and it leaves what statistics of the study need
+	brief   bool                  // another run of the study has just shown that they are brief
+	counted *demandCounts         // what the runs have counted
+	heard   func(thousandths int) // hears of the progress too
 
 	setters map[string]*scenario.Setter // by file, of the attributes that a study sets
 	// unchanged is whether a file in the run's folder is the scenario's own and no result, where a program could have changed it.
@@ -183,17 +181,17 @@ func (r Run) attempt(ctx context.Context, started time.Time, open opener) (outco
 		return failed(blame(err, "The run's folders could not be prepared")), unread
 	}
 	defer leave()
+	progress, err := openProgress(r.ProgressFile, r.heard)
+	if err != nil {
+		return failed(blame(err, "The progress file could not be opened")), unread
+	}
+	defer progress.close()
 	log, err := openLogbook(filepath.Join(r.Out, simulation.LogFile), started, r.Console, strings.NewReplacer(
 		r.scenario()+"/", "", filepath.Join(r.Work, runFolder)+"/", "",
 		filepath.Join(r.Work, copyFolder)+"/", "", r.Out+"/", "", r.Work+"/", ""))
 	if err != nil {
 		return failed(blame(err, "The log could not be opened")), unread
 	}
-	progress, err := openProgress(r.ProgressFile, r.heard)
-	if err != nil {
-		return failed(blame(err, "The progress file could not be opened")), unread
-	}
-	defer progress.close()
 
 	outcome, shown = r.simulate(ctx, open, log, progress)
 	for _, warning := range outcome.Warnings {
@@ -430,24 +428,29 @@ func (r Run) simulate(
 
 // finish keeps, judges and summarises what SUMO has left.
 func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) simulation.Outcome {
-	left, err := r.collect(s)
-	if err != nil {
-		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
-		f.writeErr = err
-	}
-	if left.left > 0 {
-		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
-			"%d are missing from the results.", maxOwnFiles, left.left))
-	}
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	left := r.gather("The scenario", s, &f, log)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
-	outcome := simulation.Outcome{
-		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
+	return simulation.Outcome{
+		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Files: left.files,
+		Warnings: slices.Concat(r.unwritten(s), left.notes, f.remarks(s, summary)),
 	}
-	outcome.Warnings = append(r.unwritten(s), append(outcome.Warnings, f.remarks(s, summary)...)...)
-	return outcome
+}
+
+// gather moves what a run has left to its results, and ends the recording. who wrote it, for people.
+func (r Run) gather(who string, s settings, f *fate, log *logbook) kept {
+	left, err := r.collect(s)
+	if err != nil {
+		log.end("sumo-run: some files that the run wrote are missing from the results: " + err.Error())
+		f.writeErr = errors.Join(f.writeErr, err)
+	}
+	if left.omitted > 0 {
+		left.notes = append(left.notes, fmt.Sprintf("%s wrote more than %d files, or files whose names cannot be stored: "+
+			"%d are missing from the results.", who, simulation.MaxOwnFiles, left.omitted))
+	}
+	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	return left
 }
 
 // sumUp writes what the run itself says of SUMO's outputs, with notes on what cannot be said. A run that cannot has failed.
@@ -584,7 +587,8 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	} else {
 		mon.log.line("sumo-run: confined by " + held.String())
 	}
-	go r.keepQuota(alone{child}, stop)
+	var quota sync.WaitGroup
+	quota.Go(func() { r.keepQuota(alone{child}, stop) })
 	f := fate{held: held}
 	select {
 	case <-child.Done():
@@ -597,28 +601,13 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	}
 	err = child.Wait()
 	f.wall = time.Since(began)
+	quota.Wait() // the folders may be another run's next
 	stdout.flush()
 	stderr.flush()
-	var exit *exec.ExitError
-	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay):
-	case errors.As(err, &exit):
-		status := exit.Sys().(syscall.WaitStatus)
-		if status.Signaled() {
-			f.signal = status.Signal()
-		} else {
-			f.code = status.ExitStatus()
-		}
-	default:
+	if err := f.exited(err); err != nil {
 		return fate{}, err
 	}
-	if f.stop == "" {
-		// SUMO may have passed the limit and ended between two measurements, or at the largest file size.
-		if u := r.usage(); r.over(u) {
-			stop(outputTooLarge{r.Output, u})
-			f.stopBy(ctx)
-		}
-	}
+	r.checkQuota(&f)
 	f.observed = mon.observed()
 	// On a machine with much else to do, SUMO may have to be killed. It has said all that was wanted by then.
 	killed := f.signal == syscall.SIGKILL
@@ -626,6 +615,23 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 		f.signal, f.reason = 0, reasonEnd
 	}
 	return f, nil
+}
+
+// exited records how a process ended, by the error of waiting for it. An error that does not say so is returned.
+func (f *fate) exited(err error) error {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		if errors.Is(err, exec.ErrWaitDelay) {
+			return nil
+		}
+		return err
+	}
+	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+		f.signal = status.Signal()
+	} else {
+		f.code = status.ExitStatus()
+	}
+	return nil
 }
 
 // stopBy records from ctx why SUMO is or would be asked to stop.
@@ -676,13 +682,18 @@ func blame(err error, what string) (simulation.Reason, string) {
 	}
 }
 
-// writeJSON writes v so that name either does not exist or is complete.
+// writeJSON writes v as writeWhole does.
 func writeJSON(name string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
-	if err := os.WriteFile(name+partialSuffix, append(data, '\n'), 0o644); err != nil {
+	return writeWhole(name, append(data, '\n'))
+}
+
+// writeWhole writes a file so that it either does not exist or is complete.
+func writeWhole(name string, data []byte) error {
+	if err := os.WriteFile(name+partialSuffix, data, 0o644); err != nil {
 		_ = os.Remove(name + partialSuffix)
 		return err
 	}

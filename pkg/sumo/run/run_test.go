@@ -793,3 +793,21 @@ func TestVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestARunWhoseProgressCannotBeShownLeavesNoFileOpen(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	r.ProgressFile = filepath.Join(r.Work, "missing", "progress")
+	if got := perform(t.Context(), r, road(t, "", oneVehicle), scenario.Config{}); got.Reason != simulation.InternalError {
+		t.Errorf("%s: %s", got.Reason, got.Message)
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range open {
+		if name, err := os.Readlink(link); err == nil && strings.HasPrefix(name, r.Out) { // others may close theirs meanwhile
+			t.Errorf("%s is open", name)
+		}
+	}
+}

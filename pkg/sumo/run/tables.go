@@ -9,9 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/tables"
@@ -25,11 +23,7 @@ func (r Run) makeTables(left *kept) {
 			continue
 		}
 		if err := r.makeTable(name, *left); err != nil {
-			why := err.Error()
-			if p, ok := errors.AsType[*problem.Error](err); ok {
-				why = p.Detail
-			}
-			left.notes = append(left.notes, fmt.Sprintf("The table %s was not made: %s.", name, strings.TrimSuffix(why, ".")))
+			left.notes = append(left.notes, fmt.Sprintf("The table %s was not made: %s.", name, withoutStop(err)))
 			continue
 		}
 		left.files[name.Role()] = name.File()

@@ -116,15 +116,13 @@ func (r Run) rewrite(root *os.Root, name string, change change) error {
 	return nil
 }
 
-// maxOwnFiles bounds how many files a scenario may add to the results: each becomes an object in the store.
-const maxOwnFiles = 1000
-
 // kept is what a run leaves in the output folder.
 type kept struct {
 	whole []string // below the output folder, the outputs whose end shows: all but messages
 	files map[simulation.Output]string
 	notes []string // on outputs of the scenario that could not keep their names, or are missing
-	left  int      // of the scenario's, beyond maxOwnFiles, or with a name that cannot be stored
+	// omitted counts the scenario's files beyond simulation.MaxOwnFiles, or with a name that cannot be stored.
+	omitted int
 }
 
 // ours are the names at the top of the output folder that the scenario's outputs leave to the run.
@@ -172,8 +170,8 @@ func (r Run) collect(s settings) (kept, error) {
 		}
 		return 1
 	})
-	own = own[:min(len(own), maxOwnFiles)]
-	k.left = all - len(own)
+	own = own[:min(len(own), simulation.MaxOwnFiles)]
+	k.omitted = all - len(own)
 	targets := map[string]string{} // in the output folder
 	taken := names{}
 	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
