@@ -371,6 +371,44 @@ func TestEveryOperationAsksForItsKey(t *testing.T) {
 	c.call(t, "GET", "/tenants/me/dashboard").want(t, http.StatusOK)
 }
 
+// lenient are the operations that the predecessor's clients, probes and programs that follow a link call.
+var lenient = []string{
+	"POST /auth/register", "POST /auth/regenerate-key", "GET /auth/tenants", "GET /auth/tenants/{id}", "PATCH /auth/tenants/{id}",
+	"POST /jobs", "POST /jobs/s3", "GET /jobs/{id}", "GET /jobs/{id}/logs", "GET /jobs/{id}/logs/stream", "GET /jobs/{id}/results",
+	"GET /tenants/me/dashboard", "GET /admin/cluster", "GET /admin/jobs", "GET /admin/activity", "POST /admin/warmup",
+	"GET /admin/warmup/status", "DELETE /admin/warmup/{id}", "GET /health", "GET /ready", "GET /links/{token}/{name}",
+}
+
+func TestAMisspeltParameterIsRefused(t *testing.T) {
+	t.Parallel()
+	s := startProgram(t, localtest.Folder(t), unlimited...)
+	c := s.register(t)
+	var ignoring []string
+	for _, op := range s.checker.Operations {
+		q := plain(t, s.service, op, nil)
+		q.Query = strings.TrimPrefix(q.Query+"&attribut=speed", "&")
+		a := s.deliver(t, q, "Authorization: "+c.key, "X-Admin-Key: "+s.adminKey)
+		if !strings.Contains(string(a.body), "query.attribut") {
+			ignoring = append(ignoring, op.String())
+			continue
+		}
+		p := a.want(t, http.StatusBadRequest).problem(t)
+		want := "this call has none"
+		for _, known := range op.Parameters {
+			if known.In == "query" {
+				want = known.Name
+			}
+		}
+		if p.Code != problem.Invalid || len(p.Errors) != 1 || !strings.Contains(p.Detail, want) {
+			t.Errorf("%s answers %+v", op, p)
+		}
+	}
+	slices.Sort(ignoring)
+	if diff := gocmp.Diff(slices.Sorted(slices.Values(lenient)), ignoring); diff != "" {
+		t.Errorf("operations that ignore a misspelt parameter (-want +got):\n%s", diff)
+	}
+}
+
 func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s := startProgram(t, localtest.Folder(t), append(unlimited, "MAX_UPLOAD_MIB=1")...)

@@ -22,16 +22,14 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 		Description: "The unit is one run's value of a metric. The interval is mean ± t(n−1, 1−α/2)·s/√n; needed is the least n for which " +
 			"its half width is the aimed one, with the spread so far (FHWA, Traffic Analysis Toolbox III, appendix B). Quartiles interpolate " +
 			"linearly. Answers at any time: runs that have not ended are open.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}, f.statistics)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-study-comparison", Method: http.MethodGet, Path: "/studies/{id}/comparison", Tags: tags,
 		Summary: "Compare each point with the baseline",
 		Description: "Paired by seed (Student's t test of the differences), or by Welch's test where fewer than two seeds pair. p values are " +
 			"adjusted by Holm's method over all comparisons of the study; verdicts follow those. Each interval is for its comparison alone.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}, f.comparison)
 	f.registerTable(api, tags)
 	f.registerStudyTables(api, tags)
