@@ -135,7 +135,7 @@ func (f *Function) statistics(ctx context.Context, in *statisticsRequest) (*stat
 	estimates := d.Statistics(level, measures, aim)
 	out := &statisticsAnswer{Body: rest.StudyStatistics{
 		StudyID: d.Study.ID, Status: d.Study.State, Confidence: level.Confidence(), Metrics: rest.StudyMetricsOf(measures), Points: fates(d),
-		Statistics: make([]rest.MetricEstimate, len(estimates)), Notes: d.Notes(),
+		Statistics: make([]rest.MetricEstimate, len(estimates)), Notes: d.Notes(measures),
 	}}
 	for i, e := range estimates {
 		out.Body.Statistics[i] = rest.MetricEstimateOf(e)
@@ -171,7 +171,7 @@ func (f *Function) comparison(ctx context.Context, in *differencesRequest) (*dif
 	out := &differencesAnswer{Body: rest.StudyComparison{
 		StudyID: d.Study.ID, Status: d.Study.State, Baseline: c.Baseline, Confidence: level.Confidence(), Family: c.Family, Adjustment: "Holm",
 		Metrics: rest.StudyMetricsOf(measures), Points: fates(d), Comparisons: make([]rest.PointComparison, len(c.All)),
-		Unmatched: append([]int{}, c.Unmatched...), Notes: append(c.Notes, d.Notes()...),
+		Unmatched: append([]int{}, c.Unmatched...), Notes: append(c.Notes, d.Notes(measures)...),
 	}}
 	for i, one := range c.All {
 		out.Body.Comparisons[i] = rest.PointComparisonOf(one)

@@ -437,8 +437,10 @@ func TestFaultsInARequestAreListed(t *testing.T) {
 			"POST", "/operate", `{"name": "x", "parts": [{}, {"notes": {"size": -1}}]}`, "X-Admin-Key: " + operatorKey, 400,
 			"body.parts[1].notes.size",
 		},
-		"a misspelt parameter":   {"GET", "/items/1?limit=2&since_=1", "", "Authorization: " + b.key, 400, "query.since_"},
-		"a long parameter":       {"GET", "/items/1?" + strings.Repeat("x", 5000) + "=1", "", "Authorization: " + b.key, 400, "query." + strings.Repeat("x", 100)},
+		"a misspelt parameter": {"GET", "/items/1?limit=2&since_=1", "", "Authorization: " + b.key, 400, "query.since_"},
+		"a long parameter": {
+			"GET", "/items/1?" + strings.Repeat("x", 5000) + "=1", "", "Authorization: " + b.key, 400, "query." + strings.Repeat("x", 100),
+		},
 		"an unknown one of none": {"POST", "/operate?force=true", `{"name": "x"}`, "X-Admin-Key: " + operatorKey, 400, "query.force"},
 		"a number out of range":  {"GET", "/items/1?limit=6", "", "Authorization: " + b.key, 400, "query.limit"},
 		"no number":              {"GET", "/items/1?limit=many", "", "Authorization: " + b.key, 400, "query.limit"},
