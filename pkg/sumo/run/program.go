@@ -484,9 +484,12 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		outputs = append(outputs, name)
 	}
 	slices.Sort(outputs)
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	ofReplay := r.finishReplay(s, left.files[simulation.OutputFCD])
 	f.broken = incomplete(r.Out, outputs)
 	reason, message := f.judgeProgram()
+	if !f.atStart(reason) {
+		left.notes = append(left.notes, ofReplay...)
+	}
 	if len(f.broken) > 0 && reason == "" {
 		left.notes = append(left.notes, "These outputs are cut off, since the program ended before it closed SUMO: "+
 			strings.Join(f.broken, ", ")+".")

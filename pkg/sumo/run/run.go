@@ -439,9 +439,12 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 		left.notes = append(left.notes, fmt.Sprintf("The scenario wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", maxOwnFiles, left.left))
 	}
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	ofReplay := r.finishReplay(s, left.files[simulation.OutputFCD])
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
+	if !f.atStart(reason) {
+		left.notes = append(left.notes, ofReplay...)
+	}
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
 	outcome := simulation.Outcome{
 		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Warnings: left.notes, Files: left.files,
