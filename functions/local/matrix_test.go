@@ -325,16 +325,24 @@ func nameless(a answer, id string) map[string]string {
 	return out
 }
 
+// mistyped is key with another character in its middle.
+func mistyped(key string) string {
+	other := "x"
+	if key[20] == 'x' {
+		other = "y"
+	}
+	return key[:20] + other + key[21:]
+}
+
 func TestEveryOperationAsksForItsKey(t *testing.T) {
 	t.Parallel()
 	s := startProgram(t, localtest.Folder(t), unlimited...)
 	c, revoked := s.register(t), s.register(t)
 	s.admin(t, "POST", "/auth/regenerate-key", fmt.Sprintf(`{"tenant_id": %q}`, revoked.id)).want(t, http.StatusOK)
-	flipped := c.key[:20] + map[bool]string{true: "y", false: "x"}[c.key[20] == 'x'] + c.key[21:]
 	wrong := map[string][]string{
 		"no key":             nil,
 		"a revoked key":      {"Authorization: Bearer " + revoked.key},
-		"a mistyped key":     {"Authorization: Bearer " + flipped},
+		"a mistyped key":     {"Authorization: Bearer " + mistyped(c.key)},
 		"half a key":         {"Authorization: Bearer " + c.key[:30]},
 		"another scheme":     {"Authorization: Basic " + c.key},
 		"no key at all":      {"Authorization: Bearer"},
