@@ -325,16 +325,24 @@ func nameless(a answer, id string) map[string]string {
 	return out
 }
 
+// mistyped is key with another character in its middle.
+func mistyped(key string) string {
+	other := "x"
+	if key[20] == 'x' {
+		other = "y"
+	}
+	return key[:20] + other + key[21:]
+}
+
 func TestEveryOperationAsksForItsKey(t *testing.T) {
 	t.Parallel()
 	s := startProgram(t, localtest.Folder(t), unlimited...)
 	c, revoked := s.register(t), s.register(t)
 	s.admin(t, "POST", "/auth/regenerate-key", fmt.Sprintf(`{"tenant_id": %q}`, revoked.id)).want(t, http.StatusOK)
-	flipped := c.key[:20] + map[bool]string{true: "y", false: "x"}[c.key[20] == 'x'] + c.key[21:]
 	wrong := map[string][]string{
 		"no key":             nil,
 		"a revoked key":      {"Authorization: Bearer " + revoked.key},
-		"a mistyped key":     {"Authorization: Bearer " + flipped},
+		"a mistyped key":     {"Authorization: Bearer " + mistyped(c.key)},
 		"half a key":         {"Authorization: Bearer " + c.key[:30]},
 		"another scheme":     {"Authorization: Basic " + c.key},
 		"no key at all":      {"Authorization: Bearer"},
@@ -369,6 +377,44 @@ func TestEveryOperationAsksForItsKey(t *testing.T) {
 		}
 	}
 	c.call(t, "GET", "/tenants/me/dashboard").want(t, http.StatusOK)
+}
+
+// lenient are the operations that the predecessor's clients, probes and programs that follow a link call.
+var lenient = []string{
+	"POST /auth/register", "POST /auth/regenerate-key", "GET /auth/tenants", "GET /auth/tenants/{id}", "PATCH /auth/tenants/{id}",
+	"POST /jobs", "POST /jobs/s3", "GET /jobs/{id}", "GET /jobs/{id}/logs", "GET /jobs/{id}/logs/stream", "GET /jobs/{id}/results",
+	"GET /tenants/me/dashboard", "GET /admin/cluster", "GET /admin/jobs", "GET /admin/activity", "POST /admin/warmup",
+	"GET /admin/warmup/status", "DELETE /admin/warmup/{id}", "GET /health", "GET /ready", "GET /links/{token}/{name}",
+}
+
+func TestAMisspeltParameterIsRefused(t *testing.T) {
+	t.Parallel()
+	s := startProgram(t, localtest.Folder(t), unlimited...)
+	c := s.register(t)
+	var ignoring []string
+	for _, op := range s.checker.Operations {
+		q := plain(t, s.service, op, nil)
+		q.Query = strings.TrimPrefix(q.Query+"&attribut=speed", "&")
+		a := s.deliver(t, q, "Authorization: "+c.key, "X-Admin-Key: "+s.adminKey)
+		if !strings.Contains(string(a.body), "query.attribut") {
+			ignoring = append(ignoring, op.String())
+			continue
+		}
+		p := a.want(t, http.StatusBadRequest).problem(t)
+		want := "this call has none"
+		for _, known := range op.Parameters {
+			if known.In == "query" {
+				want = known.Name
+			}
+		}
+		if p.Code != problem.Invalid || len(p.Errors) != 1 || !strings.Contains(p.Detail, want) {
+			t.Errorf("%s answers %+v", op, p)
+		}
+	}
+	slices.Sort(ignoring)
+	if diff := gocmp.Diff(slices.Sorted(slices.Values(lenient)), ignoring); diff != "" {
+		t.Errorf("operations that ignore a misspelt parameter (-want +got):\n%s", diff)
+	}
 }
 
 func TestEveryOperationRefusesABodyThatIsTooLarge(t *testing.T) {

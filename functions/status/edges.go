@@ -34,7 +34,6 @@ func (f *Function) registerStudyEdges(api huma.API, tags []string) {
 			"differences are paired by seed, or judged by Welch's test where fewer than two seeds pair, and p values are adjusted by the method " +
 			"of Benjamini and Hochberg over all edges and intervals of the attribute. Runs that succeed later change the answer. Once " +
 			"the results were removed because of their age, it is 410.",
-		RejectUnknownQueryParameters: true,
 	}
 	describeView[rest.StudyEdges](api, &op)
 	op.Tags, op.Errors = tags, append(op.Errors, http.StatusGone)

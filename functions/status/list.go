@@ -19,8 +19,6 @@ func (f *Function) registerList(api huma.API) {
 		OperationID: "list-jobs", Method: http.MethodGet, Path: "/jobs", Tags: []string{"Jobs"},
 		Summary:     "List jobs, newest first",
 		Description: "Pass next_cursor as cursor to get the next page, until it is empty. Jobs submitted meanwhile do not shift the pages.",
-		// A misspelt filter would list everything, and a script that removes what it finds would remove everything.
-		RejectUnknownQueryParameters: true,
 	}, f.list)
 }
 

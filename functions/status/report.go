@@ -17,8 +17,7 @@ func (f *Function) registerReport(api huma.API, tags []string) {
 		Summary: "Write up a study as one HTML file",
 		Description: "The answer in sentences, the question, plots, numbers, versions, seeds, and how to run it again. The file loads nothing " +
 			"from elsewhere, has no scripts, and prints on A4. Of a large study it shows a part, and says what it leaves out and where that is.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "OK", Content: map[string]*huma.MediaType{"text/html": {Schema: &huma.Schema{Type: huma.TypeString}}},

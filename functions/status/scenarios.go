@@ -20,7 +20,6 @@ func (f *Function) registerScenarios(api huma.API) {
 		Summary: "List scenarios, newest first",
 		Description: "Each entry has the size of its networks and demand. Pass next_cursor as cursor to get the next " +
 			"page, until it is empty. Scenarios stored meanwhile do not shift the pages.",
-		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.listScenarios)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-scenario", Method: http.MethodGet, Path: "/scenarios/{id}", Tags: tags,

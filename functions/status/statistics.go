@@ -22,16 +22,14 @@ func (f *Function) registerStatistics(api huma.API, tags []string) {
 		Description: "The unit is one run's value of a metric. The interval is mean ± t(n−1, 1−α/2)·s/√n; needed is the least n for which " +
 			"its half width is the aimed one, with the spread so far (FHWA, Traffic Analysis Toolbox III, appendix B). Quartiles interpolate " +
 			"linearly. Answers at any time: runs that have not ended are open.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}, f.statistics)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-study-comparison", Method: http.MethodGet, Path: "/studies/{id}/comparison", Tags: tags,
 		Summary: "Compare each point with the baseline",
 		Description: "Paired by seed (Student's t test of the differences), or by Welch's test where fewer than two seeds pair. p values are " +
 			"adjusted by Holm's method over all comparisons of the study; verdicts follow those. Each interval is for its comparison alone.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}, f.comparison)
 	f.registerTable(api, tags)
 	f.registerStudyTables(api, tags)
@@ -137,7 +135,7 @@ func (f *Function) statistics(ctx context.Context, in *statisticsRequest) (*stat
 	estimates := d.Statistics(level, measures, aim)
 	out := &statisticsAnswer{Body: rest.StudyStatistics{
 		StudyID: d.Study.ID, Status: d.Study.State, Confidence: level.Confidence(), Metrics: rest.StudyMetricsOf(measures), Points: fates(d),
-		Statistics: make([]rest.MetricEstimate, len(estimates)), Notes: d.Notes(),
+		Statistics: make([]rest.MetricEstimate, len(estimates)), Notes: d.Notes(measures),
 	}}
 	for i, e := range estimates {
 		out.Body.Statistics[i] = rest.MetricEstimateOf(e)
@@ -173,7 +171,7 @@ func (f *Function) comparison(ctx context.Context, in *differencesRequest) (*dif
 	out := &differencesAnswer{Body: rest.StudyComparison{
 		StudyID: d.Study.ID, Status: d.Study.State, Baseline: c.Baseline, Confidence: level.Confidence(), Family: c.Family, Adjustment: "Holm",
 		Metrics: rest.StudyMetricsOf(measures), Points: fates(d), Comparisons: make([]rest.PointComparison, len(c.All)),
-		Unmatched: append([]int{}, c.Unmatched...), Notes: append(c.Notes, d.Notes()...),
+		Unmatched: append([]int{}, c.Unmatched...), Notes: append(c.Notes, d.Notes(measures)...),
 	}}
 	for i, one := range c.All {
 		out.Body.Comparisons[i] = rest.PointComparisonOf(one)

@@ -32,7 +32,6 @@ func (f *Function) registerStudies(api huma.API) {
 		Summary: "List studies, newest first",
 		Description: "Pass next_cursor as cursor to get the next page, until it is empty. Studies created meanwhile do not shift the " +
 			"pages.",
-		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.studies)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-study", Method: http.MethodGet, Path: "/studies/{id}", Tags: tags,

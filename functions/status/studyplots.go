@@ -29,8 +29,7 @@ func (f *Function) registerStudyPlots(api huma.API, tags []string) {
 			"no axis. boxes: all runs of each point. differences: each point against the baseline. convergence: the half width of the interval " +
 			"by the number of runs, with the aim if the study has one. A plot is as high as its points take; what is incomplete is hollow, or " +
 			"says so beside it. A PNG of more than 12 million pixels is refused; the SVG has no such bound.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound, http.StatusRequestEntityTooLarge},
+		Errors: []int{http.StatusNotFound, http.StatusRequestEntityTooLarge},
 	}
 	draw.Responses = map[string]*huma.Response{"200": drawn()}
 	rest.Register(api, rest.Tenant, draw, f.studyPlot)

@@ -34,8 +34,7 @@ func (f *Function) registerStudyTables(api huma.API, tags []string) {
 			"point, variant, replication and seed: one file for each run that has succeeded. _left-out.json in it lists the other runs, with " +
 			"reasons. Tables that have not been made are made while the zip is sent. If the connection breaks, it is incomplete. Once the results " +
 			"were removed because of their age, it is 410.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound, http.StatusConflict, http.StatusGone},
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusGone},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK",
 			Headers: map[string]*huma.Param{leftOut: {

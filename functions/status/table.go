@@ -27,8 +27,7 @@ func (f *Function) registerTable(api huma.API, tags []string) {
 		Summary: "Download a study as a tidy table",
 		Description: "One row for each run that has ended and each metric. Runs that ended without a result have rows without values, so that " +
 			"they are missed. CSV and Parquet have one column for each axis, named axis.NAME. The table outlives the results of the runs.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound},
+		Errors: []int{http.StatusNotFound},
 	}
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[StudyTable](), true, "")},

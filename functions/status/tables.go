@@ -46,9 +46,8 @@ func (f *Function) registerTables(api huma.API) {
 			"JSON under sumo-k8, and the unit of each column under sumo-k8.unit.COLUMN. In JSON, columns describes the columns, and rows " +
 			"has an object for each row. A table whose output has more than 2 GiB of XML is made at the end of the run only: ask for it with " +
 			"tables at submission.",
-		RejectUnknownQueryParameters: true,
-		Errors:                       []int{http.StatusNotFound, http.StatusConflict},
-		Responses:                    notModified(),
+		Errors:    []int{http.StatusNotFound, http.StatusConflict},
+		Responses: notModified(),
 	}
 	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[TableDocument](), true, "")},

@@ -35,7 +35,6 @@ func (f *Function) registerWebhooks(api huma.API) {
 		Summary: "List deliveries, newest first",
 		Description: "What was sent or is waiting: events for webhooks, and answers to task tokens. Progress is not listed. Deliveries are " +
 			"kept for 30 days. Pass next_cursor as cursor to get the next page, until it is empty.",
-		RejectUnknownQueryParameters: true, // see list-jobs
 	}, f.deliveries)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "get-delivery", Method: http.MethodGet, Path: "/webhooks/deliveries/{id}", Tags: tags,

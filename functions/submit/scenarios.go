@@ -50,8 +50,6 @@ func (f *Function) registerScenarios(api huma.API) {
 			"it had been uploaded in one zip. Either can be deleted without harm to the other. The same changes to the same zip, in one step " +
 			"or several, are the same scenario.",
 		Errors: append([]int{http.StatusNotFound}, uploadErrors...),
-		// A misspelt delete would keep the file.
-		RejectUnknownQueryParameters: true,
 	}, func(ctx context.Context, in *deriveRequest) (*storeAnswer, error) {
 		return f.derive(ctx, form, in)
 	})

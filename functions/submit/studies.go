@@ -47,8 +47,6 @@ func (f *Function) registerStudies(api huma.API) {
 		Description: "No further run starts, and those at work are stopped; what has ended stays. The call may be repeated. With purge=true, a " +
 			"finished study is deleted together with all its runs and their results; a call that breaks off may be repeated, too.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
-		// A misspelt purge would cancel.
-		RejectUnknownQueryParameters: true,
 	}, f.cancelStudy)
 	rest.Register(api, rest.Tenant, huma.Operation{
 		OperationID: "extend-study", Method: http.MethodPost, Path: "/studies/{id}/extend", Tags: tags,

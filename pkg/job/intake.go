@@ -136,6 +136,12 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if fault := replayFault(o); fault != "" {
 		refuse("replay", nil, "%s", fault)
 	}
+	if o.Check && len(o.Tables) > 0 {
+		refuse("tables", nil, "are made of outputs, and check keeps none; leave one of them out")
+	}
+	if o.Check && (r.Cache == UseCache || r.Cache == RefreshCache) {
+		refuse("cache", string(r.Cache), "is of results, and check keeps none; leave one of them out")
+	}
 	if limit := seconds(in.MaxTimeout); r.TimeoutSeconds > limit {
 		refuse("timeout_seconds", r.TimeoutSeconds, "is more than the %d seconds that this service allows", limit)
 	}

@@ -86,6 +86,11 @@ func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 		"a label's value that is too long":    {Request{Labels: map[string]string{"x": strings.Repeat("ü", 101)}}, []string{"body.labels"}},
 		"a label that no filter could name":   {Request{Labels: map[string]string{"a=b": "x"}}, []string{"body.labels"}},
 		"a label's value with an equals sign": {Request{Labels: map[string]string{"a": "b=c"}}, nil},
+		"a check":                             {Request{Cache: NoCache, Options: simulation.Options{Check: true}}, nil},
+		"a check with what only a simulation has": {Request{Cache: UseCache, Options: simulation.Options{
+			Check: true, Replay: &simulation.Replay{}, Tables: []simulation.Table{simulation.TableTripinfo},
+		}}, []string{"body.replay", "body.tables", "body.cache"}},
+		"a check that refreshes the cache": {Request{Cache: RefreshCache, Options: simulation.Options{Check: true}}, []string{"body.cache"}},
 	} {
 		err := in.Check(limited, test.run)
 		var p *problem.Error

@@ -113,12 +113,11 @@ type figure struct {
 // Write writes the report of a study, as it is at now.
 func Write(w io.Writer, d *study.Data, now time.Time) error {
 	level := statistics.At(d.Study.Confidence())
-	s := d.Study
+	s, metrics := d.Study, d.Leading()
 	doc := document{
 		Study: s, State: strings.ToLower(string(s.State)), Written: now, Points: len(d.Points), Runs: len(d.Points) * len(s.Seeds),
-		Seeds: seedWords(s.Seeds, ", "), Percent: fmt.Sprintf("%g %%", 100*level.Confidence()), Notes: d.Notes(),
+		Seeds: seedWords(s.Seeds, ", "), Percent: fmt.Sprintf("%g %%", 100*level.Confidence()), Notes: d.Notes(metrics),
 	}
-	metrics := d.Leading()
 	doc.question(d)
 	doc.answer(d, level, metrics)
 	doc.tables(d, level, metrics)

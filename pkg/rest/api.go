@@ -87,7 +87,7 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 			err = checkLength(ctx)
 		}
 		if err == nil {
-			err = checkNumbers(ctx)
+			err = checkQuery(ctx)
 		}
 		if err == nil && upload {
 			var end func()

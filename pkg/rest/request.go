@@ -2,6 +2,8 @@ package rest
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -12,12 +14,30 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// checkNumbers refuses query parameters that Go reads as numbers and that are none to a caller: NaN passes every bound, and neither it nor
-// an infinity can be written as JSON.
-func checkNumbers(ctx huma.Context) error {
+// predecessors are the operations that clients of the predecessor call. It ignored query parameters that it did not know, and so do we.
+var predecessors = []string{
+	"register-tenant", "regenerate-key", "list-tenants", "get-tenant", "update-tenant", "get-dashboard",
+	"submit-job", "submit-job-s3", "get-job", "get-logs", "stream-logs", "get-results",
+	"get-cluster", "get-activity", "list-all-jobs", "start-warmup", "list-warmups", "cancel-warmup",
+}
+
+// anyParameter reports whether a request for op may have query parameters that op does not know: those of the predecessor's clients, and
+// of whatever probes the service or follows a link.
+func anyParameter(op *huma.Operation) bool {
+	return len(op.Security) == 0 || slices.Contains(predecessors, op.OperationID)
+}
+
+// checkQuery refuses query parameters that are unknown, since without a misspelt one the call would mean something else, and those that
+// Go reads as numbers and that are none to a caller: NaN passes every bound, and neither it nor an infinity can be written as JSON.
+func checkQuery(ctx huma.Context) error {
 	var items []problem.Item
+	known := map[string]bool{}
 	for _, p := range ctx.Operation().Parameters {
-		if p.In != "query" || p.Schema == nil || p.Schema.Type != huma.TypeNumber {
+		if p.In != "query" {
+			continue
+		}
+		known[p.Name] = true
+		if p.Schema == nil || p.Schema.Type != huma.TypeNumber {
 			continue
 		}
 		text := ctx.Query(p.Name)
@@ -25,10 +45,31 @@ func checkNumbers(ctx huma.Context) error {
 			items = append(items, problem.Item{Location: "query." + p.Name, Message: "expected a finite number", Value: shorten(text)})
 		}
 	}
+	if !anyParameter(ctx.Operation()) {
+		items = append(items, unknownParameters(ctx, slices.Sorted(maps.Keys(known)))...)
+	}
 	if len(items) == 0 {
 		return nil
 	}
 	return problem.New(problem.Invalid, "%s", detailFor(problem.Invalid, "", items)).WithItems(items...)
+}
+
+// maxUnknown is how many unknown parameters an answer lists.
+const maxUnknown = 20
+
+func unknownParameters(ctx huma.Context, known []string) (items []problem.Item) {
+	u := ctx.URL()
+	message := "unknown query parameter: this call has none"
+	if len(known) > 0 {
+		message = "unknown query parameter: this call has " + strings.Join(known, ", ")
+	}
+	given := u.Query()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(known, name) && len(items) < maxUnknown {
+			items = append(items, problem.Item{Location: fmt.Sprintf("query.%.100s", name), Message: message, Value: shorten(given.Get(name))})
+		}
+	}
+	return items
 }
 
 type schemasKey struct{}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -133,8 +134,8 @@ func (d *Data) estimate(level *statistics.Level, m simulation.Measure, point int
 	return e
 }
 
-// Notes are what a reader has to know about all numbers of the study.
-func (d *Data) Notes() []string {
+// Notes are what a reader has to know about the numbers of the study, of which some metrics are shown.
+func (d *Data) Notes(shown []simulation.Measure) []string {
 	notes := []string{"The seed varies what SUMO draws at random: speed factors, imperfection, random departures and choices. Departures " +
 		"and routes that the scenario writes out are the same in every run, so that intervals hold for this demand."}
 	if d.Study.Plan.Replications.Until != nil {
@@ -142,7 +143,9 @@ func (d *Data) Notes() []string {
 			"too narrow.")
 	}
 	missing, incomplete, open, biased := 0, 0, 0, false
-	for _, f := range d.Fates() {
+	fates := d.Fates()
+	notes = append(notes, d.unmeasured(shown, fates)...)
+	for _, f := range fates {
 		missing += f.Missing
 		open += f.Open
 		biased = biased || f.Biased()
@@ -165,4 +168,64 @@ func (d *Data) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%d of the runs have not ended: these numbers will change.", open))
 	}
 	return notes
+}
+
+// unmeasured notes which metrics no successful run of a point has, and why.
+func (d *Data) unmeasured(shown []simulation.Measure, fates []Fate) (notes []string) {
+	measured := 0 // points with a run that has numbers
+	for _, f := range fates {
+		if f.Succeeded > 0 {
+			measured++
+		}
+	}
+	names, order := map[string][]string{}, []string{} // of metrics, by what follows them in a note
+	for _, m := range shown {
+		var without []Point
+		for p, f := range fates {
+			if f.Succeeded > 0 && len(statistics.Present(d.Values(m.Name, p))) == 0 {
+				without = append(without, d.Points[p])
+			}
+		}
+		if len(without) == 0 {
+			continue
+		}
+		rest := d.absence(m, without)
+		if len(without) < measured {
+			rest = fmt.Sprintf(" at %d of the %d points", len(without), len(d.Points)) + rest
+		}
+		if names[rest] == nil {
+			order = append(order, rest)
+		}
+		names[rest] = append(names[rest], m.Words())
+	}
+	for _, rest := range order {
+		notes = append(notes, "No successful run has a value of "+strings.Join(names[rest], ", ")+rest+".")
+	}
+	return notes
+}
+
+// absence says why the runs of points have no value of m, as the end of a sentence; empty if it is not known.
+func (d *Data) absence(m simulation.Measure, points []Point) string {
+	most := func(metric string) float64 { // of the points' runs; -1 where none has it
+		most := -1.0
+		for _, p := range points {
+			most = slices.Max(append(statistics.Present(d.Values(metric, p.Number)), most))
+		}
+		return most
+	}
+	class, byClass := simulation.ClassOf(m.Name)
+	emission := func(p Point) bool { return slices.Contains(p.Options.Outputs, simulation.OutputEmission) }
+	switch {
+	case byClass && most(class.Base) >= 0:
+		return ": no vehicle of that class had a trip that counts"
+	case strings.HasPrefix(m.Name, "persons_") && most("persons_loaded") < 0:
+		return ": there were no persons"
+	case slices.Contains(simulation.TripMetrics(), m.Name) && most("vehicles_finished") == 0:
+		return ": no vehicle had arrived"
+	case slices.Contains([]string{"fuel", "electricity"}, m.Name) || strings.HasPrefix(m.Name, "emissions_"):
+		if !slices.ContainsFunc(points, emission) {
+			return ": the output emission was not asked for"
+		}
+	}
+	return ""
 }

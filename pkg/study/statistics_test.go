@@ -206,7 +206,7 @@ func TestMissingRunsStayVisible(t *testing.T) {
 	if fates[2].Reasons[simulation.DeadlineExceeded] != 2 {
 		t.Errorf("reasons: %v", fates[2].Reasons)
 	}
-	notes := strings.Join(d.Notes(), "\n")
+	notes := strings.Join(d.Notes(d.Metrics()), "\n")
 	for _, want := range []string{"3 of the runs, at 2 of the points, ended without a result", "1 of the runs have not ended"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("notes lack %q:\n%s", want, notes)
@@ -224,8 +224,78 @@ func TestMissingRunsStayVisible(t *testing.T) {
 	if reasons := d.Fates()[2].Reasons; reasons[simulation.Cancelled] != 2 || len(reasons) != 1 {
 		t.Errorf("reasons of cancelled runs: %v", reasons)
 	}
-	if notes := strings.Join(d.Notes(), "\n"); strings.Contains(notes, biased) || !strings.Contains(notes, "3 of the runs, at 2 of") {
+	notes = strings.Join(d.Notes(d.Metrics()), "\n")
+	if strings.Contains(notes, biased) || !strings.Contains(notes, "3 of the runs, at 2 of") {
 		t.Errorf("notes on cancelled runs:\n%s", notes)
+	}
+}
+
+func TestAMetricWithoutAValueSaysWhy(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	for name, tt := range map[string]struct {
+		shown, measured string
+		points          [4][]float64 // of measured
+		outputs         []simulation.Output
+		want            string
+	}{
+		"persons": {
+			"persons_finished", "vehicles_loaded", [4][]float64{{1}, {1}, {1}, {1}}, nil,
+			" a value of Persons finished: there were no persons.",
+		},
+		"persons of unknown fate": {
+			"persons_finished", "persons_loaded", [4][]float64{{1}, {1}, {1}, {1}}, nil, " a value of Persons finished.",
+		},
+		"emissions": {
+			"emissions_co2", "vehicles_loaded", [4][]float64{{1}, {1}, {1}, {1}}, nil,
+			" a value of Emissions co2: the output emission was not asked for.",
+		},
+		"emissions of nothing": {
+			"fuel", "vehicles_loaded", [4][]float64{{1}, {1}, {1}, {1}}, []simulation.Output{simulation.OutputEmission}, " a value of Fuel.",
+		},
+		"no trips": {
+			"mean_time_loss", "vehicles_finished", [4][]float64{{0}, {0}, {0}, {0}}, nil, " a value of Mean time loss: no vehicle had arrived.",
+		},
+		"trips that are not read": {"mean_time_loss", "vehicles_finished", [4][]float64{{0}, {9}, {0}, {0}}, nil, " a value of Mean time loss."},
+		"a class": {
+			"mean_time_loss@vClass=bus", "mean_time_loss", [4][]float64{{1}, {1}, {1}, {1}}, nil,
+			" a value of Mean time loss (vClass bus): no vehicle of that class had a trip that counts.",
+		},
+		"all but failed runs": {"persons_finished", "vehicles_loaded", [4][]float64{{1}, {nan}, {1}, {1}}, nil, ": there were no persons."},
+		"some points": {
+			"vehicles_loaded", "vehicles_loaded", [4][]float64{{1}, {math.Inf(1)}, {1}, {1}}, nil, "Vehicles loaded at 1 of the 4 points.",
+		},
+		"no run": {"persons_finished", "vehicles_loaded", [4][]float64{{nan}, {nan}, {nan}, {nan}}, nil, ""},
+		"all":    {"vehicles_loaded", "vehicles_loaded", [4][]float64{{1}, {1}, {1}, {1}}, nil, ""},
+	} {
+		d := numbers(tt.measured, tt.points)
+		for i := range d.Points {
+			d.Points[i].Options.Outputs = tt.outputs
+		}
+		m, _ := simulation.MeasureOf(tt.shown)
+		var got []string
+		for _, note := range d.Notes([]simulation.Measure{m}) {
+			if strings.HasPrefix(note, "No successful run") {
+				got = append(got, note)
+			}
+		}
+		if text := strings.Join(got, "\n"); (tt.want == "") != (text == "") || !strings.HasSuffix(text, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	d := numbers("vehicles_loaded", [4][]float64{{1}, {1}, {1}, {1}})
+	var three []simulation.Measure
+	for _, name := range []string{"fuel", "persons_loaded", "emissions_co2"} {
+		m, _ := simulation.MeasureOf(name)
+		three = append(three, m)
+	}
+	notes := d.Notes(three)
+	want := []string{
+		"No successful run has a value of Fuel, Emissions co2: the output emission was not asked for.",
+		"No successful run has a value of Persons loaded: there were no persons.",
+	}
+	if diff := cmp.Diff(want, notes[1:]); diff != "" {
+		t.Errorf("of several metrics (-want +got):\n%s", diff)
 	}
 }
 
@@ -237,7 +307,7 @@ func TestRunsThatNeverBeganChangeNothing(t *testing.T) {
 		Cancelled: "3 of the runs never began, because the study was stopped.",
 	} {
 		d.Study.State = state
-		if notes := d.Notes(); notes[len(notes)-1] != want {
+		if notes := d.Notes(d.Metrics()); notes[len(notes)-1] != want {
 			t.Errorf("%s: %q, want %q", state, notes, want)
 		}
 	}

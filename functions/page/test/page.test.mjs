@@ -314,6 +314,7 @@ describe("an engineer", () => {
 			const version = await versions.locator("option").nth(1).evaluate((option) => option.value);
 			await versions.selectOption(version);
 			await page.getByLabel("Unfinished trips").check();
+			await page.getByLabel("Cache").selectOption("use");
 			await page.getByRole("button", { name: "Check" }).click();
 
 			await heading(page, "square").waitFor();

@@ -154,6 +154,11 @@ func (f fate) judgeError(mentions func(...string) bool) (simulation.Reason, stri
 	return simulation.SimulationError, fmt.Sprintf("SUMO stopped with an error (exit code %d).%s%s", f.code, f.where(), f.messages())
 }
 
+// atStart reports whether a run that failed for reason did so before it simulated anything, so that it lacks more than its recording.
+func (f fate) atStart(reason simulation.Reason) bool {
+	return reason != "" && f.steps == 0 || reason == simulation.InvalidScenario && f.last.time <= f.begin
+}
+
 func (f fate) stopMessage() string {
 	what := "The run was stopped before its end"
 	switch f.stop {

@@ -413,6 +413,27 @@ func TestARunThatCannotBeRecordedSaysSo(t *testing.T) {
 	}
 }
 
+// What SUMO says is all that counts then: that a recording is made otherwise, or has nothing in it, follows from it.
+func TestARunThatSUMORejectsSaysNothingOfItsRecording(t *testing.T) {
+	t.Parallel()
+	const unknown, unconnected = `<route edges="AB nowhere"/></vehicle>`, `<route edges="BC AB"/></vehicle>`
+	for name, tc := range map[string]struct{ options, demand string }{
+		"as it loads":        {"", `<vehicle id="v" depart="0">` + unknown},
+		"its own fcd output": {`<output><fcd-output value="mine.xml"/></output>`, `<vehicle id="v" depart="0">` + unknown},
+		"tables":             {`<output><output.format value="csv"/></output>`, `<vehicle id="v" depart="0">` + unknown},
+		"at a departure":     {"", `<vehicle id="v" depart="5">` + unconnected},
+	} {
+		for _, outputs := range [][]simulation.Output{nil, {simulation.OutputFCD}} {
+			r := newRun(t)
+			r.Options.Replay, r.Options.Outputs = &simulation.Replay{Edges: []string{"CB"}}, outputs
+			got := perform(t.Context(), r, road(t, tc.options, tc.demand), scenario.Config{})
+			if got.Reason != simulation.InvalidScenario || len(got.Warnings) > 0 {
+				t.Errorf("%s, with the outputs %q: %s %q", name, outputs, got.Reason, got.Warnings)
+			}
+		}
+	}
+}
+
 func TestEventsHaveTheirPlaces(t *testing.T) {
 	t.Parallel()
 	// A vehicle that stops on the only lane has the one behind it teleported.

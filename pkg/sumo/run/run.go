@@ -431,6 +431,9 @@ func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) si
 	left := r.gather("The scenario", s, &f, log)
 	f.broken = incomplete(r.Out, left.whole)
 	reason, message := f.judge()
+	if !f.atStart(reason) {
+		left.notes = append(left.notes, left.ofReplay...)
+	}
 	summary, reason, message := r.sumUp(chosen, f, &left, reason, message)
 	return simulation.Outcome{
 		Reason: reason, Message: message, Summary: summary, Confinement: &f.held, Files: left.files,
@@ -449,7 +452,7 @@ func (r Run) gather(who string, s settings, f *fate, log *logbook) kept {
 		left.notes = append(left.notes, fmt.Sprintf("%s wrote more than %d files, or files whose names cannot be stored: "+
 			"%d are missing from the results.", who, simulation.MaxOwnFiles, left.omitted))
 	}
-	left.notes = append(left.notes, r.finishReplay(s, left.files[simulation.OutputFCD])...)
+	left.ofReplay = r.finishReplay(s, left.files[simulation.OutputFCD])
 	return left
 }
 

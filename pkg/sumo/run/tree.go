@@ -121,6 +121,8 @@ type kept struct {
 	whole []string // below the output folder, the outputs whose end shows: all but messages
 	files map[simulation.Output]string
 	notes []string // on outputs of the scenario that could not keep their names, or are missing
+	// ofReplay are notes on the recording. A run that failed at its start lacks more than that, and does without them.
+	ofReplay []string
 	// omitted counts the scenario's files beyond simulation.MaxOwnFiles, or with a name that cannot be stored.
 	omitted int
 }

@@ -161,7 +161,10 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 			if (name !== "replay") form.set(name, "true");
 			else if (!check && fields.program !== "tool") form.set(name, original?.options.replay ? JSON.stringify(original.options.replay) : "true");
 		}
-		if (check) form.set("check", "true");
+		if (check) {
+			form.set("check", "true");
+			form.delete("cache"); // a check has no results
+		}
 		const content = JSON.stringify([...form]) + (source === "zip" ? `${file?.name}/${file?.size}/${file?.lastModified}` : "");
 		if (source === "zip" && file) form.set("sumo_files", file, file.name);
 		const key = keyOf(content);

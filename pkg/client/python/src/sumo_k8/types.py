@@ -1544,7 +1544,7 @@ class S3RequestBody(TypedDict):
     """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
     with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
     with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
-    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    the cache: tools with keep_as, jobs with a task_token that is answered. use and refresh not with check.
     """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
@@ -1606,7 +1606,7 @@ class S3RequestBody(TypedDict):
     """
     tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
     """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
-    Others are made on request, from outputs of up to 2 GiB of XML.
+    Others are made on request, from outputs of up to 2 GiB of XML. Not with tool or check.
     """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless
@@ -2053,7 +2053,7 @@ class StudyRun(TypedDict):
     """
     tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
     """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
-    Others are made on request, from outputs of up to 2 GiB of XML.
+    Others are made on request, from outputs of up to 2 GiB of XML. Not with tool or check.
     """
     timeout_seconds: NotRequired[int]
     """Wall-clock seconds that the run may take."""
@@ -2550,7 +2550,7 @@ class SubmissionOptions(TypedDict):
     """off, the default: the job runs, and no other job takes its results. use: if the tenant has run the same scenario
     with the same options, seed and build of SUMO, and the results are still there, the job has SUCCEEDED at once
     with them (cached_from); otherwise it runs. refresh: it runs, and later jobs take its results. Never taken from
-    the cache: checks, tools with keep_as, jobs with a task_token that is answered.
+    the cache: tools with keep_as, jobs with a task_token that is answered. use and refresh not with check.
     """
     check: NotRequired[bool]
     """Only lets SUMO load the scenario and examine all routes of the interval: nothing else is simulated and no results
@@ -2597,7 +2597,7 @@ class SubmissionOptions(TypedDict):
     """
     tables: NotRequired[list[Literal["summary", "tripinfo", "personinfo", "edgedata", "fcd", "emission", "queue", "lanechange", "stops", "detectors"]]]
     """Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well.
-    Others are made on request, from outputs of up to 2 GiB of XML.
+    Others are made on request, from outputs of up to 2 GiB of XML. Not with tool or check.
     """
     task_token: NotRequired[str]
     """Of an AWS Step Functions task: it gets SendTaskSuccess or SendTaskFailure when the job has ended. Refused unless
