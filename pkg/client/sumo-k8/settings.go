@@ -146,8 +146,8 @@ func (a *app) operator() (*client.Client, error) {
 	return a.connect(s, client.Options{})
 }
 
-// worthTelling is how long a pause must be for a person to wonder about it.
-const worthTelling = time.Second
+// unnoticed is the longest pause that nobody wonders about: that of a tenant who makes more calls a second than it may.
+const unnoticed = time.Second
 
 func (a *app) connect(s settings, o client.Options) (*client.Client, error) {
 	if s.URL == "" {
@@ -155,7 +155,7 @@ func (a *app) connect(s settings, o client.Options) (*client.Client, error) {
 	}
 	o.APIKey, o.AdminKey, o.UserAgent = s.APIKey, s.AdminKey, "sumo-k8/"+version()
 	o.Retrying = func(err error, wait time.Duration) {
-		if wait >= worthTelling {
+		if wait > unnoticed {
 			first, _, _ := strings.Cut(err.Error(), "\n")
 			a.note("%s; trying again in %s", first, wait.Round(time.Second))
 		}
