@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -157,6 +158,9 @@ func (d *Data) Notes() []string {
 		}
 		notes = append(notes, note)
 	}
+	if note := d.unmeasured(); note != "" {
+		notes = append(notes, note)
+	}
 	switch {
 	case open == 0:
 	case d.Study.State.Terminal():
@@ -165,4 +169,29 @@ func (d *Data) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%d of the runs have not ended: these numbers will change.", open))
 	}
 	return notes
+}
+
+// unmeasured says how many successful runs have no value of a metric that the study is most about, such as those in which no trip ended:
+// they are not missing, and yet in no mean of it.
+func (d *Data) unmeasured() string {
+	runs, points := map[[2]int]bool{}, map[int]bool{}
+	var lacking []string
+	for _, m := range Measures(d.Study.Plan.Metrics) {
+		lacks := false
+		for _, r := range d.Results {
+			values := d.Values(m.Name, r.Point)
+			if r.State != job.Succeeded || values == nil || !math.IsNaN(values[r.Replication]) {
+				continue
+			}
+			lacks, runs[[2]int{r.Point, r.Replication}], points[r.Point] = true, true, true
+		}
+		if lacks {
+			lacking = append(lacking, m.Words())
+		}
+	}
+	if len(lacking) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of the runs, at %d of the points, succeeded without a value, and are in no mean of it: %s. A run in which no trip "+
+		"ends has none.", len(runs), len(points), strings.Join(lacking, ", "))
 }
