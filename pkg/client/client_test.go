@@ -397,6 +397,33 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	}
 }
 
+func TestTwoMayWriteTheSameFileAtATime(t *testing.T) {
+	t.Parallel()
+	root := openRoot(t, t.TempDir())
+	whole := func(text string) func(w io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}
+	}
+	err := WriteFile(root, "sub/a.xml", func(w io.Writer) error {
+		_, err := io.WriteString(w, "<first")
+		broken := errors.New("broken")
+		if err := WriteFile(root, "sub/a.xml", func(io.Writer) error { return broken }); !errors.Is(err, broken) {
+			t.Errorf("error %v, want %v", err, broken)
+		}
+		if _, err := root.Stat("sub/a.xml"); err == nil {
+			t.Error("the file is there before it is complete")
+		}
+		return errors.Join(err, WriteFile(root, "sub/a.xml", whole("<other/>")), whole("/>")(w))
+	})
+	got, read := root.ReadFile("sub/a.xml")
+	left, _ := os.ReadDir(filepath.Join(root.Name(), "sub"))
+	if err != nil || read != nil || string(got) != "<first/>" || len(left) != 1 {
+		t.Errorf("%q with %d files, %v, %v", got, len(left), err, read)
+	}
+}
+
 func openRoot(t testing.TB, dir string) *os.Root {
 	t.Helper()
 	root, err := os.OpenRoot(dir)

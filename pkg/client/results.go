@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -76,7 +77,7 @@ func WriteFile(root *os.Root, name string, write func(io.Writer) error) (err err
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	part := name + ".part"
+	part := name + "." + rand.Text() + ".part" // another process may write the same file just now
 	file, err := root.Create(part)
 	if err != nil {
 		return err

@@ -125,8 +125,11 @@ func (s *Setter) Err() error {
 
 // settingItem says what is wrong with a value for a.
 func settingItem(a simulation.Attribute, fault string) problem.Item {
-	return problem.Item{Message: shown(a.String()) + ": " + fault, Value: a.String()}
+	return problem.Item{Message: copyable(a.String()) + ": " + fault, Value: a.String()}
 }
+
+// copyable is what names an attribute as shown, but for its quotes: a user who copies it needs them as they are.
+func copyable(attribute string) string { return strings.ReplaceAll(shown(attribute), `\"`, `"`) }
 
 // invalidSettings returns what is wrong with a study's values as one problem, or nil when nothing is.
 func invalidSettings(items []problem.Item) error {

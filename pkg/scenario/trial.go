@@ -211,7 +211,7 @@ func (t *Trial) near(a simulation.Attribute) ([]string, error) {
 	}
 	var found []string
 	for _, c := range n.best {
-		found = append(found, shown(c.text))
+		found = append(found, copyable(c.text))
 	}
 	return found, nil
 }

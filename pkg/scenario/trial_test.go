@@ -117,6 +117,9 @@ func TestCheckAttributes(t *testing.T) {
 			set:   values(t, "types.add.xml#vType[@id='cat']/@sigma", "1"),
 			fault: `no element matches; near ones: vType[@id='car']/@sigma, vType[@id='odd']/@sigma, vType[@id='truck']/@sigma`,
 		},
+		"with a quote": {
+			set: values(t, `types.add.xml#vType[@id="driver's"]/@sigma`, "1"), fault: `vType[@id="driver's"]/@sigma: no element matches`,
+		},
 		"a misspelt element":   {set: values(t, "types.add.xml#vtype[@id='car']/@sigma", "1"), fault: `near ones: vType[@id='car']/@sigma`},
 		"a misspelt attribute": {set: values(t, "types.add.xml#vType[@id='car']/@sgima", "1"), fault: `near ones: vType[@id='car']/@sigma`},
 		"nothing like it":      {set: values(t, "n.net.xml#lane/@speed", "1"), fault: `n.net.xml#lane/@speed: no element matches.`},

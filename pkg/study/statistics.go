@@ -145,6 +145,7 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 	missing, incomplete, open, biased := 0, 0, 0, false
 	fates := d.Fates()
 	notes = append(notes, d.unmeasured(shown, fates)...)
+	notes = append(notes, d.sparse(shown)...)
 	for _, f := range fates {
 		missing += f.Missing
 		open += f.Open
@@ -202,6 +203,30 @@ func (d *Data) unmeasured(shown []simulation.Measure, fates []Fate) (notes []str
 		notes = append(notes, "No successful run has a value of "+strings.Join(names[rest], ", ")+rest+".")
 	}
 	return notes
+}
+
+// sparse notes how many successful runs lack a metric that others of their point have: they are not missing, and yet in no mean of it.
+func (d *Data) sparse(shown []simulation.Measure) []string {
+	runs, points := map[[2]int]bool{}, map[int]bool{}
+	var lacking []string
+	for _, m := range shown {
+		lacks := false
+		for _, r := range d.Results {
+			values := d.Values(m.Name, r.Point)
+			if r.State != job.Succeeded || len(statistics.Present(values)) == 0 || !math.IsNaN(values[r.Replication]) {
+				continue
+			}
+			lacks, runs[[2]int{r.Point, r.Replication}], points[r.Point] = true, true, true
+		}
+		if lacks {
+			lacking = append(lacking, m.Words())
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of the runs, at %d of the points, succeeded without a value, so that means are over the others: %s.",
+		len(runs), len(points), strings.Join(lacking, ", "))}
 }
 
 // absence says why the runs of points have no value of m, as the end of a sentence; empty if it is not known.

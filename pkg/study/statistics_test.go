@@ -299,6 +299,24 @@ func TestAMetricWithoutAValueSaysWhy(t *testing.T) {
 	}
 }
 
+func TestSuccessfulRunsWithoutAValueStayVisible(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2, 3}, {nan, nan, 3}, {1, nan, 3}})
+	const unmeasured = "succeeded without a value"
+	if notes := strings.Join(d.Notes(Measures(d.Study.Plan.Metrics)), "\n"); strings.Contains(notes, unmeasured) {
+		t.Errorf("notes on failed runs:\n%s", notes)
+	}
+	for i := range d.Results {
+		d.Results[i].State, d.Results[i].Reason = job.Succeeded, ""
+	}
+	notes := strings.Join(d.Notes(Measures(d.Study.Plan.Metrics)), "\n")
+	if !strings.Contains(notes, "3 of the runs, at 2 of the points, "+unmeasured) ||
+		!strings.Contains(notes, ": Mean time loss.") {
+		t.Errorf("notes lack %q:\n%s", unmeasured, notes)
+	}
+}
+
 func TestRunsThatNeverBeganChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := numbers("mean_time_loss", [4][]float64{{1, 2, 3}, {1, 2, 3}, {1, 2}, {1}})

@@ -146,8 +146,7 @@ func (a *app) operator() (*client.Client, error) {
 	return a.connect(s, client.Options{})
 }
 
-// unnoticed is the longest pause that is not worth a note: the second that the service asks of a tenant whose calls are too frequent
-// is the pace of a long command.
+// unnoticed is the longest pause that nobody wonders about: that of a tenant who makes more calls a second than it may.
 const unnoticed = time.Second
 
 func (a *app) connect(s settings, o client.Options) (*client.Client, error) {

@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -68,7 +73,7 @@ says how it ended.`,
 	flags.StringVar(&f.ConfigFile, "config-file", "", "which .sumocfg to run, when the scenario has several")
 	flags.StringVar(&f.SumoVersion, "sumo-version", "", "version of SUMO, as far as it is offered (see sumo-k8 versions): "+releases())
 	flags.BoolVar(&f.Strict, "strict", false, "refuse a scenario of which SUMO would drop or ignore a part")
-	flags.StringArrayVar(&f.axes, "axis", nil, "NAME=SETTING:VALUE,VALUE…; repeatable")
+	flags.StringArrayVar(&f.axes, "axis", nil, "NAME=SETTING:VALUE,VALUE…; repeatable. Put a value with commas into double quotes")
 	flags.StringVar(&f.seeds, "seeds", "", "the seeds of each point: a range such as 1:10, or a list such as 1,5,7")
 	flags.StringVar(&f.combine, "combine", "", "product (default), or zip: the first values of all axes together, and so on")
 	flags.StringVar(&f.baseline, "baseline", "", "what others are compared with: a variant, or values of axes as JSON")
@@ -185,27 +190,36 @@ func seedsOf(text string) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// axisOf reads NAME=SETTING:VALUE,VALUE. Settings may have colons of their own.
+// axisForm is NAME=SETTING:VALUE,VALUE. The setting ends at the first colon that is neither behind its kind nor part of an attribute's file
+// or condition: values have colons of their own, such as those of times.
+var axisForm = regexp.MustCompile(`(?s)^([^=]+)=(xml:[^#]*#(?:'[^']*'|"[^"]*"|[^:'"])+|(?:xml:|option:|arg:)?[^:]+):(.+)$`)
+
 func axisOf(text string) (study.Axis, error) {
-	name, rest, ok := strings.Cut(text, "=")
-	colon := strings.LastIndex(rest, ":")
-	if !ok || name == "" || colon <= 0 || colon == len(rest)-1 {
+	parts := axisForm.FindStringSubmatch(text)
+	if parts == nil {
 		return study.Axis{}, usage("--axis %q is not NAME=SETTING:VALUE,VALUE, such as demand=scale:0.8,1,1.2", text)
 	}
-	axis := study.Axis{Name: name, Set: rest[:colon]}
-	axis.Values = valuesOf(axis.Set, rest[colon+1:])
-	return axis, nil
+	return study.Axis{Name: parts[1], Set: parts[2], Values: valuesOf(parts[2], parts[3])}, nil
 }
 
-// valuesOf are the values of an axis, as JSON: names stay texts, even where they look like numbers.
+// oneValue is a value with the comma behind it. Commas in parentheses, such as normc(1,0.1,0.5,1.5), and in quotes belong to the value.
+var oneValue = regexp.MustCompile(`(?s)^(?:"(?:[^"\\]|\\.)*"|(?:\([^()]*\)|[^,])*)(?:,|$)`)
+
+// valuesOf are the values of an axis, as JSON: names stay texts, even where they look like numbers, and so does what is in quotes.
 func valuesOf(set, list string) (values []json.RawMessage) {
-	for text := range strings.SplitSeq(list, ",") {
+	for more := true; more; {
+		match := oneValue.FindString(list)
+		list = list[len(match):]
+		var text string
+		text, more = strings.CutSuffix(match, ",")
 		raw := json.RawMessage(text)
 		var scalar any
 		err := json.Unmarshal(raw, &scalar)
 		_, number := scalar.(float64)
 		_, flag := scalar.(bool)
-		if err != nil || !number && !flag || set == "sumo_version" || set == "config_file" {
+		_, quoted := scalar.(string)
+		name := set == "sumo_version" || set == "config_file"
+		if err != nil || !quoted && (name || !number && !flag) {
 			raw, _ = json.Marshal(text) // texts can always be written
 		}
 		values = append(values, raw)
@@ -526,7 +540,7 @@ func (a *app) extendStudyCommand() *cobra.Command {
 		"  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
 	flags := c.Flags()
 	flags.StringVar(&seeds, "seeds", "", "further seeds: a range such as 11:20, or a list; those that are there already count once")
-	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE; repeatable")
+	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE, as with study run --axis; repeatable")
 	flags.StringArrayVar(&variants, "variant", nil, "a further variant, as [NAME=]FILE.zip|FOLDER|SCENARIO; repeatable")
 	flags.IntVar(&maxParallel, "max-parallel", 0, "the most runs at a time")
 	flags.BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
@@ -647,7 +661,7 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 	fetching, ctx := errgroup.WithContext(ctx)
 	fetching.SetLimit(atOnce)
 	seen := map[string]bool{}
-	files, there := 0, 0
+	var fetched, there atomic.Int64
 	_, err = pages(0, func(cursor string, limit int) (int, string, error) {
 		page, err := api.Jobs(ctx, client.Filter{Study: id, Cursor: cursor, Limit: limit})
 		for _, j := range page.Jobs {
@@ -663,14 +677,17 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 				return 0, "", err
 			}
 			for _, f := range j.ResultFiles.Files {
-				switch {
-				case !o.matches(f.Name):
-				case isThere(root, filepath.Join(folder, filepath.FromSlash(f.Name)), f.Size):
-					there++
-				default:
-					files++
-					fetching.Go(func() error { return fetchInto(ctx, api, j.ID, f, root, folder) })
+				if !o.matches(f.Name) {
+					continue
 				}
+				fetching.Go(func() error {
+					if isThere(root, filepath.Join(folder, filepath.FromSlash(f.Name)), f) {
+						there.Add(1)
+						return nil
+					}
+					fetched.Add(1)
+					return fetchInto(ctx, api, j.ID, f, root, folder)
+				})
 			}
 		}
 		return len(page.Jobs), page.NextCursor, err
@@ -678,24 +695,41 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 	if err = errors.Join(err, fetching.Wait()); err != nil {
 		return err
 	}
-	if len(seen) == 0 {
+	switch {
+	case len(seen) == 0:
 		return fmt.Errorf("no run of study %s has ended with files yet", id)
+	case fetched.Load()+there.Load() == 0:
+		return fmt.Errorf("none of the files of %s matches %q; sumo-k8 results RUN --list shows those of one", counted(len(seen), "run"), o.name)
 	}
 	if a.asJSON() {
 		a.print(s, nil)
 		return nil
 	}
-	fmt.Fprintf(a.out, "%s of %s in %s\n", counted(files, "file"), counted(len(seen), "run"), o.dir)
-	if there > 0 {
-		a.note("%s were there already.", counted(there, "file"))
+	fmt.Fprintf(a.out, "%s of %s in %s\n", counted(int(fetched.Load()), "file"), counted(len(seen), "run"), o.dir)
+	if n := int(there.Load()); n > 0 {
+		a.note("%s were there already.", counted(n, "file"))
 	}
 	return nil
 }
 
-// isThere reports whether a file has been fetched before. Files appear under their names only when they are complete.
-func isThere(root *os.Root, name string, size int64) bool {
-	info, err := root.Stat(name)
-	return err == nil && info.Mode().IsRegular() && info.Size() == size
+// isThere reports whether a file has been fetched before. Its size alone does not say so: the run may have been made again since, and
+// files such as sha256sums.txt are as long as before then.
+func isThere(root *os.Root, name string, f job.ResultFile) bool {
+	file, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
+		return false
+	}
+	if f.SHA256 == "" {
+		return true
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, file)
+	return err == nil && strings.EqualFold(hex.EncodeToString(sum.Sum(nil)), f.SHA256)
 }
 
 func fetchInto(ctx context.Context, api *client.Client, jobID string, f job.ResultFile, root *os.Root, folder string) error {

@@ -57,9 +57,21 @@ func testStudies(t *testing.T, s *service.Server) {
 	if err := os.Remove(found[0]); err != nil {
 		t.Fatal(err)
 	}
+	was, err := os.ReadFile(found[1])
+	if err == nil { // an earlier run's, which is as long
+		err = os.WriteFile(found[1], bytes.ToUpper(was), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	again := u.ok("study", "results", id, "--name", "statistics.xml", "--dir", dir)
-	says(t, again.stdout, "1 file of 12 runs")
-	says(t, again.stderr, "11 files were there already")
+	says(t, again.stdout, "2 files of 12 runs")
+	says(t, again.stderr, "10 files were there already")
+	if is, err := os.ReadFile(found[1]); err != nil || !bytes.Equal(is, was) {
+		t.Errorf("a file of the same size is not fetched again (%v)", err)
+	}
+	none := u.ends(exitTrouble, "study", "results", id, "--name", "*.nothing", "--dir", dir)
+	says(t, none.stderr, `none of the files of 12 runs matches "*.nothing"`)
 	u.ok("study", "cancel", id, "--purge")
 	u.ends(exitRefused, "study", "get", id)
 
@@ -210,8 +222,22 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 		"u=unfinished_trips:true,false":        `u|unfinished_trips|true|false`,
 		"m=option:car-following.model:IDM,KR":  `m|option:car-following.model|"IDM"|"KR"`,
 		"s=xml:a.xml#v[@id='a:b']/@sigma:0,.5": `s|xml:a.xml#v[@id='a:b']/@sigma|0|".5"`,
+		"v=sumo_version:\"1.20\",1.22":         `v|sumo_version|"1.20"|"1.22"`,
+		"t=option:begin:0:10:00,600":           `t|option:begin|"0:10:00"|600`,
+		"n=arg:at:7:30,\"a,b\",,(":             `n|arg:at|"7:30"|"a,b"|""|"("`,
+		"q=option:x:\"a\\\"b\",\"c":            `q|option:x|"a\"b"|"\"c"`,
+		"b=end:":                               "",
+		"c=:1":                                 "",
+		"=scale:1":                             "",
+
+		"d=xml:a:b.xml#v[@id=\":J0_0\"]/@depart:0:00:10,10": `d|xml:a:b.xml#v[@id=":J0_0"]/@depart|"0:00:10"|10`,
+		"f=xml:a.xml#v/@speedFactor:normc(1,0.1,0.5,2),1":   `f|xml:a.xml#v/@speedFactor|"normc(1,0.1,0.5,2)"|1`,
+		"e=xml:a.xml#v/@color:\"1,0,0\",red":                `e|xml:a.xml#v/@color|"1,0,0"|"red"`,
 	} {
 		axis, err := axisOf(text)
+		if want == "" && err != nil {
+			continue
+		}
 		parts := []string{axis.Name, axis.Set}
 		for _, v := range axis.Values {
 			parts = append(parts, string(v))

@@ -58,7 +58,7 @@ func (a *app) listWebhooksCommand() *cobra.Command {
 func eventsOf(w client.Webhook) string {
 	var names []string
 	for _, e := range w.Events {
-		names = append(names, strings.TrimPrefix(string(e), "job."))
+		names = append(names, eventName(e))
 	}
 	return strings.Join(names, ",")
 }
@@ -102,13 +102,25 @@ func (w *webhookFlags) add(c *cobra.Command) {
 	noFiles(c, "label")
 }
 
-// eventNames are those that --events takes, which may be given with job. in front as well.
+// eventNames are those that --events takes, beside the types themselves.
 func eventNames() []string {
 	var names []string
 	for _, t := range delivery.Types() {
-		names = append(names, strings.TrimPrefix(string(t), "job."))
+		names = append(names, eventName(t))
 	}
 	return names
+}
+
+func eventName(t delivery.Type) string { return strings.TrimPrefix(string(t), "job.") }
+
+// eventOf is the type with a name; the service refuses one that does not exist.
+func eventOf(name string) delivery.Type {
+	for _, t := range delivery.Types() {
+		if name == eventName(t) {
+			return t
+		}
+	}
+	return delivery.Type(name)
 }
 
 func (w *webhookFlags) change(flags *pflag.FlagSet) (c client.WebhookChange) {
@@ -118,7 +130,7 @@ func (w *webhookFlags) change(flags *pflag.FlagSet) (c client.WebhookChange) {
 	if flags.Changed("events") {
 		events := make([]delivery.Type, len(w.events))
 		for i, name := range w.events {
-			events[i] = delivery.Type("job." + strings.TrimPrefix(name, "job."))
+			events[i] = eventOf(name)
 		}
 		c.Events = &events
 	}

@@ -6,7 +6,20 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/delivery"
 )
+
+func TestEveryEventCanBeNamed(t *testing.T) {
+	t.Parallel()
+	for i, name := range eventNames() {
+		for _, given := range []string{name, string(delivery.Types()[i])} {
+			if got := eventOf(given); got != delivery.Types()[i] {
+				t.Errorf("%s is %s, want %s", given, got, delivery.Types()[i])
+			}
+		}
+	}
+}
 
 func TestTheSecretOfASubmissionsWebhookIsPrintedOnce(t *testing.T) {
 	t.Parallel()

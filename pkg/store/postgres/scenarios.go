@@ -161,10 +161,10 @@ func needed(ctx context.Context, q *db.Queries, tenantID, digest string) error {
 		return nil
 	}
 	for _, s := range studies {
-		p = p.WithItems(problem.Item{Location: "study", Message: "is running", Value: s.ID})
+		p = p.WithItems(problem.Item{Location: "study", Message: s.ID + " is running", Value: s.ID})
 	}
 	for _, j := range jobs {
-		p = p.WithItems(problem.Item{Location: "job", Message: "is " + string(j.State), Value: j.ID})
+		p = p.WithItems(problem.Item{Location: "job", Message: j.ID + " is " + string(j.State), Value: j.ID})
 	}
 	return p
 }

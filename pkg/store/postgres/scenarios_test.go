@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,6 +179,25 @@ func TestAScenarioIsDeletedOnlyWhenNoJobNeedsIt(t *testing.T) {
 			_, _, err = d.CreateJob(t.Context(), newJob("acme"), nil, job.Admission{MaxQueued: 9})
 			wantCode(t, err, problem.NotFound)
 		})
+	}
+}
+
+// Clients show an item's location and message.
+func TestARefusedDeletionNamesWhatNeedsTheScenario(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	id := putMany(t, d, 1)[0]
+	made, _, err := d.CreateJob(t.Context(), newJob("acme", func(j *job.Job) { j.ScenarioDigest = id }), nil, job.Admission{MaxQueued: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = d.DeleteScenario(t.Context(), "acme", id)
+	wantCode(t, err, problem.Conflict)
+	var p *problem.Error
+	want := []problem.Item{{Location: "job", Message: made.ID + " is QUEUED", Value: made.ID}}
+	if !errors.As(err, &p) || !cmp.Equal(p.Items, want) {
+		t.Errorf("the items are %+v, want %+v", p.Items, want)
 	}
 }
 

@@ -45,7 +45,7 @@ func (d *DB) BeginUpload(
 			p := problem.New(problem.Conflict, "You have %d uploads open, the most allowed. Complete or delete some of them; "+
 				"each is given up %.0f hours after it began.", len(open), scenario.UploadLifetime.Hours())
 			for _, id := range open {
-				p = p.WithItems(problem.Item{Location: "upload_id", Message: "is open", Value: id})
+				p = p.WithItems(problem.Item{Location: "upload_id", Message: id + " is open", Value: id})
 			}
 			return p
 		}
