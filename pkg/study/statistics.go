@@ -192,6 +192,6 @@ func (d *Data) unmeasured() string {
 	if len(lacking) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of the runs, at %d of the points, succeeded without a value, so that means are over the others: %s. A run in which "+
-		"no trip ends has none.", len(runs), len(points), strings.Join(lacking, ", "))
+	return fmt.Sprintf("%d of the runs, at %d of the points, succeeded without a value, so that means are over the others: %s. A run in "+
+		"which no trip ends has none.", len(runs), len(points), strings.Join(lacking, ", "))
 }
