@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -524,13 +525,22 @@ func TestAFolderMakesTheSameZipEachTime(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "outside")); err != nil {
-		t.Fatal(err)
-	}
-	s := newScript(t, says(200, aJob))
-	_, err = s.client(t).Submit(t.Context(), Submission{Run: Run{Name: "a"}, Scenario: Folder(dir)})
-	if err == nil || !strings.Contains(err.Error(), "packing the folder: ") {
-		t.Errorf("a link to the outside: error %v", err)
+	odd := filepath.Join(dir, "odd")
+	for what, leave := range map[string]func() error{
+		"a link to the outside": func() error { return os.Symlink("/etc/hostname", odd) },
+		"a pipe":                func() error { return syscall.Mkfifo(odd, 0o600) },
+	} {
+		if err := leave(); err != nil {
+			t.Fatal(err)
+		}
+		s := newScript(t, says(200, aJob))
+		_, err = s.client(t).Submit(t.Context(), Submission{Run: Run{Name: "a"}, Scenario: Folder(dir)})
+		if err == nil || !strings.Contains(err.Error(), "packing the folder: ") {
+			t.Errorf("%s: error %v", what, err)
+		}
+		if err := os.Remove(odd); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -92,18 +92,18 @@ func writeZip(w io.Writer, root *os.Root) error {
 }
 
 func addFile(out *zip.Writer, root *os.Root, name string) error {
-	file, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := root.Stat(name) // before it is opened: opening a pipe waits for a writer
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is neither a file nor a folder; take it out, or pack the folder yourself", name)
 	}
+	file, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	method := zip.Deflate
 	if strings.HasSuffix(name, ".gz") {
 		method = zip.Store // once is enough
