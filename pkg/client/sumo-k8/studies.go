@@ -715,18 +715,18 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 // isThere reports whether a file has been fetched before. Its size alone does not say so: the run may have been made again since, and
 // files such as sha256sums.txt are as long as before then.
 func isThere(root *os.Root, name string, f job.ResultFile) bool {
-	file, err := root.Open(name)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := root.Stat(name)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
 		return false
 	}
 	if f.SHA256 == "" {
 		return true
 	}
+	file, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
 	sum := sha256.New()
 	_, err = io.Copy(sum, file)
 	return err == nil && strings.EqualFold(hex.EncodeToString(sum.Sum(nil)), f.SHA256)
