@@ -329,7 +329,9 @@ func TestAReceiverInTroubleIsProbedAndCatchesUp(t *testing.T) {
 			return Attempt{Status: 200}
 		}})
 		drive(t, s, 10*time.Minute)
-		if before > maxPerLine+6 {
+		// The fourth failure ends the first batch, when the other workers have one more attempt under way each; then the receiver is probed
+		// after 5, 15, 35 and 75 s.
+		if before > 2*maxPerLine-1+4 {
 			t.Errorf("%d attempts at a receiver that was down for two minutes", before)
 		}
 		if got := m.states("a.example.org"); got[Delivered] != 500 {
