@@ -298,13 +298,15 @@ func (x *execution) begin(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r := &running{slot: x.freeSlot(), lane: x.lanes.take(x.run(run).form())}
+		r, at := x.run(run), &running{slot: x.freeSlot()}
+		at.lane = x.lanes.take(r.form())
+		r.slot, r.lane, r.Work = at.slot, at.lane, at.lane.folder
 		if timeout := lasting(run.TimeoutSeconds); timeout > 0 {
-			r.deadline = time.Now().Add(timeout + cmp.Or(x.closing, ClosingTime))
+			at.deadline = time.Now().Add(timeout + cmp.Or(x.closing, ClosingTime))
 		}
 		var runContext context.Context
-		runContext, r.cancel = context.WithCancelCause(ctx)
-		x.running[run.ID] = r
+		runContext, at.cancel = context.WithCancelCause(ctx)
+		x.running[run.ID] = at
 		x.say(run.ID, "begins")
 		go func() { x.ends <- x.carryOut(runContext, run, r) }()
 	}
@@ -466,9 +468,7 @@ func (x *execution) run(run chunk.Run) Run {
 }
 
 // carryOut carries out one run.
-func (x *execution) carryOut(ctx context.Context, run chunk.Run, at *running) end {
-	r := x.run(run)
-	r.slot, r.lane, r.Work = at.slot, at.lane, at.lane.folder
+func (x *execution) carryOut(ctx context.Context, run chunk.Run, r Run) end {
 	began := time.Now()
 	e := end{run: run.ID, kept: true, outcome: x.proofs.carryOut(ctx, r, run.Valid, x.library.open)}
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) &&

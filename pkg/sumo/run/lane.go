@@ -28,17 +28,18 @@ const mostIdle = 16
 
 // take returns a work folder for a run of the given form: one that fits, or else one that is empty.
 func (l *lanes) take(form string) *lane {
-	at := slices.IndexFunc(l.idle, func(free *lane) bool { return free.fits(form) })
+	at := slices.IndexFunc(l.idle, func(free *lane) bool { return form != "" && free.form == form })
 	if at < 0 {
 		at = slices.IndexFunc(l.idle, func(free *lane) bool { return free.form == "" })
 	}
 	if at < 0 && len(l.idle) < mostIdle {
 		l.made++
-		return &lane{folder: filepath.Join(l.folder, strconv.Itoa(l.made))}
+		return &lane{folder: filepath.Join(l.folder, strconv.Itoa(l.made)), wanted: form}
 	}
 	at = max(at, 0)
 	free := l.idle[at]
 	l.idle = slices.Delete(l.idle, at, at+1)
+	free.wanted = form
 	return free
 }
 
@@ -48,6 +49,7 @@ func (l *lanes) giveBack(used *lane) { l.idle = append(l.idle, used) }
 type lane struct {
 	folder string
 	form   string // of the runs for which it is laid out; empty for none
+	wanted string // the form of the run that has the folder
 	config string // what SUMO reads, by its path in the folder where it runs
 	layout string // what is in the folders in which SUMO writes, before it writes
 }
@@ -64,13 +66,12 @@ func (r Run) form() string {
 	return string(text)
 }
 
-// fits reports whether the folder is laid out for a run of the given form.
-func (l *lane) fits(form string) bool { return l != nil && l.form != "" && l.form == form }
+// fits reports whether the folder is laid out for the run that has it.
+func (l *lane) fits() bool { return l != nil && l.form != "" && l.form == l.wanted }
 
 // laidOut takes note of what r finds in the folder.
 func (l *lane) laidOut(r Run, config string) error {
-	form := r.form()
-	if l == nil || form == "" {
+	if l == nil || l.wanted == "" {
 		return nil
 	}
 	if _, err := os.Lstat(filepath.Join(r.Work, copyFolder)); err == nil { // copies of large files would wait there
@@ -80,14 +81,14 @@ func (l *lane) laidOut(r Run, config string) error {
 	if err != nil {
 		return err
 	}
-	l.form, l.config, l.layout = form, config, layout
+	l.form, l.config, l.layout = l.wanted, config, layout
 	return nil
 }
 
 // settle keeps the folder for the next run if this one has left nothing there, and removes it otherwise. Behind its wall, SUMO can only
 // create files and write them; a layout without any file shows that all that it has created is gone.
 func (l *lane) settle(r Run, o simulation.Outcome) {
-	if l.fits(r.form()) && o.Succeeded() && o.Confinement != nil && o.Confinement.Holds() {
+	if l.fits() && o.Succeeded() && o.Confinement != nil && o.Confinement.Holds() {
 		if now, err := r.layout(); err == nil && now == l.layout {
 			return
 		}

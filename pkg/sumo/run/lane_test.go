@@ -19,6 +19,7 @@ func laidOut(t *testing.T) (Run, *lane) {
 	t.Helper()
 	l := &lane{folder: filepath.Join(t.TempDir(), "1")}
 	r := Run{Work: l.folder, study: true, shared: t.TempDir(), lane: l}
+	l.wanted = r.form()
 	for _, dir := range []string{"run/city", "results/tripinfo"} {
 		if err := os.MkdirAll(filepath.Join(l.folder, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -78,8 +79,8 @@ func TestAWorkFolderServesTheNextRunOnlyIfNothingIsLeftInIt(t *testing.T) {
 			}
 			l.settle(r, outcome)
 			_, err := os.Stat(l.folder)
-			if there := err == nil; there != tc.kept || l.fits(r.form()) != tc.kept {
-				t.Errorf("the folder is there: %v, and fits: %v; want %v", there, l.fits(r.form()), tc.kept)
+			if there := err == nil; there != tc.kept || l.fits() != tc.kept {
+				t.Errorf("the folder is there: %v, and fits: %v; want %v", there, l.fits(), tc.kept)
 			}
 		})
 	}

@@ -236,7 +236,7 @@ func (r *Run) prepareFolders() error {
 	}
 	stale := []string{r.Work, r.Out} // in a chunk, a run has them for itself
 	switch {
-	case r.lane.fits(r.form()):
+	case r.lane.fits():
 		stale, folders = []string{r.Out}, nil
 	case r.shared == "":
 		folders = append(folders, r.scenario())
@@ -544,7 +544,7 @@ func openZip(name string) (*os.File, int64, error) {
 // prepare makes the folder in which SUMO runs, requests edgedata, and writes the configuration, whose path in that folder it
 // returns.
 func (r Run) prepare(root *os.Root, chosen scenario.Config, s settings, args []string) (config string, err error) {
-	if r.lane.fits(r.form()) {
+	if r.lane.fits() {
 		return r.lane.config, r.writeConfig(chosen, s, args)
 	}
 	if err := r.copySet(root, chosen); err != nil {
