@@ -31,13 +31,8 @@ func anyParameter(op *huma.Operation) bool {
 // Go reads as numbers and that are none to a caller: NaN passes every bound, and neither it nor an infinity can be written as JSON.
 func checkQuery(ctx huma.Context) error {
 	var items []problem.Item
-	known := map[string]bool{}
 	for _, p := range ctx.Operation().Parameters {
-		if p.In != "query" {
-			continue
-		}
-		known[p.Name] = true
-		if p.Schema == nil || p.Schema.Type != huma.TypeNumber {
+		if p.In != "query" || p.Schema == nil || p.Schema.Type != huma.TypeNumber {
 			continue
 		}
 		text := ctx.Query(p.Name)
@@ -46,7 +41,7 @@ func checkQuery(ctx huma.Context) error {
 		}
 	}
 	if !anyParameter(ctx.Operation()) {
-		items = append(items, unknownParameters(ctx, slices.Sorted(maps.Keys(known)))...)
+		items = append(items, unknownParameters(ctx)...)
 	}
 	if len(items) == 0 {
 		return nil
@@ -57,8 +52,18 @@ func checkQuery(ctx huma.Context) error {
 // maxUnknown is how many unknown parameters an answer lists.
 const maxUnknown = 20
 
-func unknownParameters(ctx huma.Context, known []string) (items []problem.Item) {
+func unknownParameters(ctx huma.Context) (items []problem.Item) {
 	u := ctx.URL()
+	if u.RawQuery == "" {
+		return nil
+	}
+	var known []string
+	for _, p := range ctx.Operation().Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	slices.Sort(known)
 	message := "unknown query parameter: this call has none"
 	if len(known) > 0 {
 		message = "unknown query parameter: this call has " + strings.Join(known, ", ")

@@ -148,7 +148,6 @@ func BenchmarkStudy(b *testing.B) {
 					}
 					r.finish(b, ids, runs)
 					// The machine's speed changes: each repetition has its own reference.
-					b.StopTimer()
 					engine += cpu(b, unix.RUSAGE_SELF)
 					below += cpu(b, unix.RUSAGE_CHILDREN)
 					validating += underXargs(b, r.sumo, tt.network, runs)
@@ -180,7 +179,7 @@ func cpu(b *testing.B, who int) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// finish waits until all runs of some chunks have succeeded, and forgets these.
+// finish waits until all runs of some chunks have succeeded, stops the timer, and forgets these.
 func (r *real) finish(b *testing.B, ids []string, runs int) {
 	for {
 		seen, err := r.Observe(b.Context())
@@ -204,7 +203,6 @@ func (r *real) finish(b *testing.B, ids []string, runs int) {
 		<-r.Changed()
 	}
 	b.StopTimer()
-	defer b.StartTimer()
 	for {
 		seen, err := r.Observe(b.Context())
 		if err != nil {
