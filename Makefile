@@ -9,9 +9,8 @@ DATA ?= $(LOCAL)/data
 RESULTS ?= $(LOCAL)/results
 GO ?= go
 PAGE := functions/page
-GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+# Programs that check code are pinned with their sums, and found without asking the module proxy.
+TOOL := $(GO) tool -modfile=$(CURDIR)/infra/tools/go.mod
 
 .PHONY: help
 help: ## List the targets
@@ -86,14 +85,14 @@ test-tables: ## Compare tables of all networks as pandas, pyarrow and DuckDB rea
 .PHONY: lint
 lint: ## Check the Go code by .golangci.yml, that none of it is unreachable, and shell scripts
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	@$(GO) run $(GOLANGCI) run
-	@cd infra/local/objectstore && $(GO) run $(GOLANGCI) run --config $(CURDIR)/.golangci.yml
-	@dead=$$($(GO) run $(DEADCODE) -test ./...); test -z "$$dead" || { echo "unreachable:"; echo "$$dead"; exit 1; }
+	@$(TOOL) golangci-lint run
+	@cd infra/local/objectstore && $(TOOL) golangci-lint run --config $(CURDIR)/.golangci.yml
+	@dead=$$($(TOOL) deadcode -test ./...); test -z "$$dead" || { echo "unreachable:"; echo "$$dead"; exit 1; }
 	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: scripts not checked"; fi
 
 .PHONY: vuln
 vuln: ## Check our programs for calls to vulnerable code; GOVULNDB overrides Go's database
-	@infra/vuln.sh $(GOVULNCHECK)
+	@infra/vuln.sh
 
 .PHONY: generate
 generate: ## Regenerate the SQL code, the OpenAPI document, the Python package's types, SUMO's options and images, and the tree of packages

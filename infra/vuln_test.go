@@ -29,12 +29,11 @@ func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			install := "#!/bin/sh\n[ \"$1 $2\" = 'install a/govulncheck@v1' ] || exit 9\ncat >\"$GOBIN/govulncheck\" <<'END'\n#!/bin/sh\n" +
-				test.govulncheck + "\nEND\nchmod +x \"$GOBIN/govulncheck\"\n"
-			if err := os.WriteFile(filepath.Join(folder, "go"), []byte(install), 0o700); err != nil {
+			tool := "#!/bin/sh\n[ \"$1 $3\" = 'tool govulncheck' ] || exit 9\nshift 3\n" + test.govulncheck + "\n"
+			if err := os.WriteFile(filepath.Join(folder, "go"), []byte(tool), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			run := exec.CommandContext(t.Context(), "./vuln.sh", "a/govulncheck@v1")
+			run := exec.CommandContext(t.Context(), "./vuln.sh")
 			run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "GOVULNDB="+test.database)
 			out, err := run.CombinedOutput()
 			said := string(out)

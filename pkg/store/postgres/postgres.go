@@ -21,7 +21,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 )
 
-//go:generate go run github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1 generate -f sqlc.yaml
+//go:generate go tool -modfile=../../../infra/tools/go.mod sqlc generate -f sqlc.yaml
 
 // Config names the database and how to use it. Only URL is required.
 type Config struct {
