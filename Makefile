@@ -74,7 +74,7 @@ VERSIONED := ./pkg/sumo/... ./infra/sumo/... ./pkg/scenario/... ./test_networks/
 test-versions: ## Run the tests that start SUMO with every version on offer
 	@infra/debian/install.sh strace
 	@infra/sumo/install.sh --controllers all
-	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -timeout 20m $(VERSIONED)
+	@SUMO_K8_ALL_VERSIONS=1 $(GO) test -timeout 60m $(VERSIONED)
 
 .PHONY: test-tables
 test-tables: ## Compare tables of all networks as pandas, pyarrow and DuckDB read them with SUMO's own files
