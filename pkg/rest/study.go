@@ -14,7 +14,7 @@ import (
 type StudySummary struct {
 	StudyID     string            `json:"study_id,omitempty" format:"uuid" doc:"Absent in the answer to a dry run."`
 	Name        string            `json:"name"`
-	Status      study.State       `json:"status,omitempty" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED" doc:"SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed than on_failure allows, so the rest was not started. Absent in the answer to a dry run."`
+	Status      study.State       `json:"status,omitempty" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED" doc:"SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run."`
 	Message     string            `json:"message" doc:"A remark on the current state, for people."`
 	Runs        StudyRuns         `json:"runs"`
 	CoreSeconds float64           `json:"core_seconds" doc:"Used by the runs that have ended."`

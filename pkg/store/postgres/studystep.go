@@ -43,7 +43,8 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		return 0, translate(err, "counting runs of studies")
 	}
 	var updates []judged
-	var ended, stopping []string // studies of which runs have ended, and whose runs are to be stopped
+	var ended []string                        // studies of which runs have ended
+	var stopping db.CancelRunsOfStudiesParams // studies whose runs are to be stopped
 	for _, r := range rows {
 		s := study.Study{StopShare: r.StopShare, CancelRequested: r.CancelRequested}
 		if r.Oversized {
@@ -76,14 +77,14 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 			}
 		}
 		u := judged{
-			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop, Unplaced: r.Placed < r.Runs,
+			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop != "", Unplaced: r.Placed < r.Runs,
 			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Cached: c.Cached, CoreSeconds: r.CoreSeconds,
 		}
 		if state == study.Succeeded || state == study.Incomplete {
 			u.Stop = false // it came too late
 		}
-		if stop && c.Active > 0 {
-			stopping = append(stopping, r.ID)
+		if stop != "" && c.Active > 0 {
+			stopping.Studies, stopping.Messages = append(stopping.Studies, r.ID), append(stopping.Messages, stop)
 		}
 		before := judged{
 			ID: r.ID, Version: r.Version, State: study.Running, Message: r.Message, Stop: r.CancelRequested, Unplaced: r.Unplaced,
@@ -123,8 +124,8 @@ func (d *DB) round(ctx context.Context, r db.CountStudiesRow) (next []int64, rem
 }
 
 // writeStudies writes what a runs takes before the counts that show that some have ended: if that fails, it is repeated with them.
-func (d *DB) writeStudies(ctx context.Context, updates []judged, ended, stopping []string) error {
-	if len(stopping) > 0 {
+func (d *DB) writeStudies(ctx context.Context, updates []judged, ended []string, stopping db.CancelRunsOfStudiesParams) error {
+	if len(stopping.Studies) > 0 {
 		if err := d.q.CancelRunsOfStudies(ctx, stopping); err != nil {
 			return err
 		}

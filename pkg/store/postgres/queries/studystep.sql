@@ -65,8 +65,9 @@ WHERE p.study_id = m.study_id AND p.point = m.point
   AND (p.core_seconds IS NULL OR abs(p.core_seconds - m.mean) > 0.05 * p.core_seconds);
 
 -- name: CancelRunsOfStudies :exec
-UPDATE jobs SET cancel_requested = true
-WHERE study_id = ANY (@study_ids::uuid[]) AND state IN ('PENDING', 'RUNNING') AND NOT superseded AND NOT cancel_requested;
+UPDATE jobs j SET cancel_requested = true, cancel_message = s.message
+FROM (SELECT unnest(@studies::uuid[]) AS study_id, unnest(@messages::text[]) AS message) AS s
+WHERE j.study_id = s.study_id AND j.state IN ('PENDING', 'RUNNING') AND NOT j.superseded AND NOT j.cancel_requested;
 
 -- name: DeleteIdleChunks :exec
 DELETE FROM chunks c

@@ -142,6 +142,7 @@ type Job struct {
 	Work            string
 	CachedFrom      *string
 	Image           string
+	CancelMessage   string
 }
 
 type JobEvent struct {

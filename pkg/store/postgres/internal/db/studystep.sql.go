@@ -11,12 +11,18 @@ import (
 )
 
 const cancelRunsOfStudies = `-- name: CancelRunsOfStudies :exec
-UPDATE jobs SET cancel_requested = true
-WHERE study_id = ANY ($1::uuid[]) AND state IN ('PENDING', 'RUNNING') AND NOT superseded AND NOT cancel_requested
+UPDATE jobs j SET cancel_requested = true, cancel_message = s.message
+FROM (SELECT unnest($1::uuid[]) AS study_id, unnest($2::text[]) AS message) AS s
+WHERE j.study_id = s.study_id AND j.state IN ('PENDING', 'RUNNING') AND NOT j.superseded AND NOT j.cancel_requested
 `
 
-func (q *Queries) CancelRunsOfStudies(ctx context.Context, studyIds []string) error {
-	_, err := q.db.Exec(ctx, cancelRunsOfStudies, studyIds)
+type CancelRunsOfStudiesParams struct {
+	Studies  []string
+	Messages []string
+}
+
+func (q *Queries) CancelRunsOfStudies(ctx context.Context, arg CancelRunsOfStudiesParams) error {
+	_, err := q.db.Exec(ctx, cancelRunsOfStudies, arg.Studies, arg.Messages)
 	return err
 }
 
