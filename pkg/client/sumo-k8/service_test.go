@@ -161,6 +161,14 @@ func testWebhooks(t *testing.T, s *service.Server) {
 	}
 	says(t, u.ok("webhooks", "remove", id[1]).stdout, "is removed")
 	u.ends(exitRefused, "webhooks", "show", id[1])
+
+	u.ok("webhooks", "add", target, "--events", "study.finished")
+	followed := u.ok("study", "run", u.network("square", nil), "--seeds", "1:2", "--follow")
+	about := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(followed.stderr)
+	if about == nil {
+		t.Fatalf("no study in %s", followed.stderr)
+	}
+	says(t, u.ok("webhooks", "deliveries").stdout, "JOB OR STUDY", "  study.finished  "+about[1]+"  WAITING  ")
 }
 
 func testVersions(t *testing.T, s *service.Server) {
