@@ -540,7 +540,8 @@ func (a *app) extendStudyCommand() *cobra.Command {
 		"  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
 	flags := c.Flags()
 	flags.StringVar(&seeds, "seeds", "", "further seeds: a range such as 11:20, or a list; those that are there already count once")
-	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE, as with study run --axis; repeatable")
+	flags.StringArrayVar(&values, "value", nil,
+		"further values of an axis, as AXIS=VALUE,VALUE, as with study run --axis; those that are there already count once; repeatable")
 	flags.StringArrayVar(&variants, "variant", nil, "a further variant, as [NAME=]FILE.zip|FOLDER|SCENARIO; repeatable")
 	flags.IntVar(&maxParallel, "max-parallel", 0, "the most runs at a time")
 	flags.BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
@@ -570,6 +571,9 @@ func (a *app) extendStudyCommand() *cobra.Command {
 			}
 			if e.Variants, err = a.variants(ctx, api, variants, steered(before)); err != nil {
 				return err
+			}
+			if known := before.Plan.Known(e); len(known) > 0 {
+				a.note("There already, and left as they are: %s.", strings.Join(known, ", "))
 			}
 		}
 		s, err := api.ExtendStudy(ctx, args[0], e)
