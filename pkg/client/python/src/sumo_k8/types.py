@@ -639,7 +639,9 @@ class Extension(TypedDict):
     on_failure: NotRequired[OnFailure]
     replications: NotRequired[Replications]
     values: NotRequired[dict[str, list[Any]]]
+    """Further values of axes, by the axis. Those that are there already stay as they are."""
     variants: NotRequired[list[Variant]]
+    """Further variants. One that is there already, with the same scenario and run, stays as it is."""
 
 
 class Failure(TypedDict):
@@ -1123,7 +1125,9 @@ class Node(TypedDict):
 
 class OnFailure(TypedDict):
     stop_share: float
-    """When more than this share of the runs has failed, the rest is not started, and the study is FAILED."""
+    """When more than this share of the runs has failed, no further run starts, those at work are stopped, and the study
+    is FAILED.
+    """
 
 
 class Options(TypedDict):
@@ -1506,7 +1510,7 @@ class RetryStudyAnswerBody(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -1571,7 +1575,7 @@ class S3RequestBody(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     premium_sim: NotRequired[bool]
     """Same as priority high."""
     priority: NotRequired[Literal["low", "normal", "high"]]
@@ -1886,7 +1890,7 @@ class Study(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -2035,7 +2039,7 @@ class StudyRun(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | StudyRunReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
@@ -2109,7 +2113,7 @@ class StudySummary(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -2577,7 +2581,7 @@ class SubmissionOptions(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | SubmissionOptionsReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
