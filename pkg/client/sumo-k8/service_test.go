@@ -48,6 +48,7 @@ func TestAgainstTheService(t *testing.T) {
 		"plots":                                testPlots,
 		"recordings":                           testReplay,
 		"a long recording":                     testLongReplay,
+		"a recording whose run ends meanwhile": testReplayOfARunThatEnds,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,
