@@ -1635,7 +1635,9 @@ class Scenario(TypedDict):
     """What can be run: one entry per .sumocfg."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     files: list[File]
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
@@ -1690,7 +1692,9 @@ class ScenarioSummary(TypedDict):
     """What can be run: one entry per .sumocfg."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
     changed and added files with their content, and its deleted files: the same changes are stored once.
@@ -1799,6 +1803,14 @@ class Stats(TypedDict):
     succeeded: int
 
 
+Step = TypedDict("Step", {
+    "added": "list[str]",
+    "changed": "list[str]",
+    "deleted": "list[str]",
+    "from": "str",
+})
+
+
 class StopLine(TypedDict):
     index: int
     """Of the link: its place in the signal's states."""
@@ -1815,7 +1827,9 @@ class StoredScenario(TypedDict):
     """False if the scenario was stored already."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     files: list[File]
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
@@ -1825,6 +1839,10 @@ class StoredScenario(TypedDict):
     """Given with the first upload; may be empty."""
     size: int
     """Size of the zip in bytes; for a derived scenario, with what it adds to its base's."""
+    step: NotRequired[Step]
+    """In the answer to a derivation, what it has differently from the scenario that the call named, which may be
+    derived itself; derived has all that differs from their common base.
+    """
     unpacked_size: int
     """Total size of the files in bytes."""
     warnings: list[str]
