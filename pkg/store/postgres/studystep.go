@@ -28,6 +28,7 @@ type judged struct {
 	Failed      int         `json:"failed"`
 	Cancelled   int         `json:"cancelled"`
 	Active      int         `json:"active"`
+	Running     int         `json:"running"`
 	Cached      int         `json:"cached"`
 	CoreSeconds float64     `json:"core_seconds"`
 }
@@ -51,7 +52,8 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 			s.Message = oversized
 		}
 		c := study.Counts{
-			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive, Cached: r.NowCached,
+			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive, Running: r.NowRunning,
+			Cached: r.NowCached,
 		}
 		state, message, stop := s.Judge(c)
 		if r.Sequential && (state == study.Succeeded || state == study.Incomplete) {
@@ -78,7 +80,8 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		}
 		u := judged{
 			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop != "", Unplaced: r.Placed < r.Runs,
-			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Cached: c.Cached, CoreSeconds: r.CoreSeconds,
+			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Running: c.Running, Cached: c.Cached,
+			CoreSeconds: r.CoreSeconds,
 		}
 		if state == study.Succeeded || state == study.Incomplete {
 			u.Stop = false // it came too late
@@ -88,7 +91,8 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		}
 		before := judged{
 			ID: r.ID, Version: r.Version, State: study.Running, Message: r.Message, Stop: r.CancelRequested, Unplaced: r.Unplaced,
-			Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached, CoreSeconds: r.CoreSeconds,
+			Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Running: r.Running, Cached: r.Cached,
+			CoreSeconds: r.CoreSeconds,
 		}
 		if u == before && (r.StartedAt != nil || !r.Begun) {
 			continue

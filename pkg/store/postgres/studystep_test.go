@@ -109,6 +109,43 @@ func TestAStudyFollowsItsRuns(t *testing.T) {
 	is(1, "SUCCEEDED 4 of 4: 0 failed, 0 cancelled, 0 active, 74 s")
 }
 
+func TestRunsOfAChunkThatWaitForTheirTurnAreNotRunning(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	id := newStudy(t, d, "acme", testStudy{points: 2, seeds: 10, coreSeconds: 1})
+	chunks, _ := claimed(t, d, "acme", 9)
+	jobs := chunks[0].Jobs
+	stepStudies(t, d)
+	version := func() int64 {
+		v, err := d.StudyVersion(t.Context(), "acme", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for running, j := range jobs[:3] {
+		before := version()
+		end(t, d, job.Running, 1, j)
+		if n := stepStudies(t, d); n != 1 || version() == before {
+			t.Errorf("a start that followers do not see: %d changed", n)
+		}
+		listed, err := d.ListStudies(t.Context(), "acme", study.Filter{}, "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points, err := d.Points(t.Context(), "acme", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for from, got := range map[string]study.Counts{"list": listed[0].Counts, "points": study.Counts{}.Sum(points)} {
+			if got.Running != running+1 || got.Active != len(jobs) {
+				t.Errorf("%s: %d of %d active runs are running, want %d of %d", from, got.Running, got.Active, running+1, len(jobs))
+			}
+		}
+	}
+}
+
 func TestAStudyWithTooManyFailuresStops(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

@@ -1,9 +1,9 @@
 -- name: CountStudies :many
 -- What has become of the runs of each study that goes on, beside what is on record of it.
 SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
-       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.cached,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_cached, n.core_seconds::float8 AS core_seconds,
-       n.begun,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.running, s.cached,
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
+       n.core_seconds::float8 AS core_seconds, n.begun,
        (s.unplaced AND EXISTS (
            SELECT 1 FROM study_points p
            WHERE p.study_id = s.id AND (p.cpu_request > t.max_cpu OR p.memory_gi > t.max_memory_gi)
@@ -17,6 +17,7 @@ CROSS JOIN LATERAL (
            (count(*) FILTER (WHERE j.state = 'FAILED'))::integer AS now_failed,
            (count(*) FILTER (WHERE j.state = 'CANCELLED'))::integer AS now_cancelled,
            (count(*) FILTER (WHERE j.finished_at IS NULL))::integer AS now_active,
+           (count(*) FILTER (WHERE j.state = 'RUNNING'))::integer AS now_running,
            count(j.cached_from)::integer AS now_cached,
            coalesce(sum(extract(epoch FROM j.finished_at - j.started_at) * j.cpu_request), 0) AS core_seconds,
            (count(j.started_at) > 0)::boolean AS begun
@@ -36,6 +37,7 @@ SET state            = u ->> 'state',
     failed           = (u ->> 'failed')::integer,
     cancelled        = (u ->> 'cancelled')::integer,
     active           = (u ->> 'active')::integer,
+    running          = (u ->> 'running')::integer,
     cached           = (u ->> 'cached')::integer,
     core_seconds     = (u ->> 'core_seconds')::float8,
     started_at       = coalesce(s.started_at, (SELECT min(j.started_at) FROM jobs j WHERE j.study_id = s.id AND NOT j.superseded)),

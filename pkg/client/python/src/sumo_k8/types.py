@@ -1264,8 +1264,8 @@ class PointFate(TypedDict):
 
 class PointRuns(TypedDict):
     active: int
-    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
-    more than that.
+    """Handed over, and not ended: those that are running, and those that wait for their turn. Runs are handed over in
+    groups of up to 200, of which a few run at a time.
     """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
@@ -1275,6 +1275,8 @@ class PointRuns(TypedDict):
     done: int
     """Ended, in whatever way."""
     failed: int
+    running: int
+    """Those of active that are being simulated now: at most max_parallel."""
     succeeded: int
 
 
@@ -2085,8 +2087,8 @@ class StudyRun(TypedDict):
 
 class StudyRuns(TypedDict):
     active: int
-    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
-    more than that.
+    """Handed over, and not ended: those that are running, and those that wait for their turn. Runs are handed over in
+    groups of up to 200, of which a few run at a time.
     """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
@@ -2097,6 +2099,8 @@ class StudyRuns(TypedDict):
     """Ended, in whatever way."""
     failed: int
     planned: int
+    running: int
+    """Those of active that are being simulated now: at most max_parallel."""
     succeeded: int
 
 

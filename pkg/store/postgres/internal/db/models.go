@@ -233,6 +233,7 @@ type Study struct {
 	ResultsPruned   bool
 	LookedUp        int
 	Cached          int
+	Running         int
 }
 
 type StudyPoint struct {
