@@ -96,7 +96,7 @@ func (in *installation) intake() *scenario.Intake {
 func (in *installation) derive(t testing.TB, from string, zip []byte, deleted ...string) string {
 	t.Helper()
 	owner := tenant.Tenant{ID: "acme", Namespace: tenant.NamespaceFor("acme")}
-	s, _, err := in.intake().Derive(t.Context(), owner, scenario.Derivation{From: from, Files: bytes.NewReader(zip), Delete: deleted})
+	s, _, _, err := in.intake().Derive(t.Context(), owner, scenario.Derivation{From: from, Files: bytes.NewReader(zip), Delete: deleted})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,6 +78,12 @@ func TestAScenarioIsDerived(t *testing.T) {
 		Base: in.scenario.Digest, Changed: []string{"square.rou.xml"}, Added: []string{"notes, old.txt"}, Deleted: []string{}, Differences: 2,
 		AddedSize: first.Size - in.scenario.Size,
 	}
+	step := &rest.Step{
+		From: in.scenario.Digest, Changed: []string{"square.rou.xml"}, Added: []string{"notes, old.txt"}, Deleted: []string{},
+	}
+	if diff := cmp.Diff(step, first.Step); diff != "" {
+		t.Errorf("the first step (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff(want, first.Derived); diff != "" || !first.Created || first.Name != "no traffic" ||
 		first.Configs[0].Demand.Vehicles != 0 {
 		t.Errorf("derived %+v (-want +got):\n%s", first, diff)
@@ -98,6 +104,10 @@ func TestAScenarioIsDerived(t *testing.T) {
 	second := in.derived(t, first.ID, "?delete="+url.QueryEscape("notes, old.txt"), "")
 	if d := second.Derived; d.Base != in.scenario.Digest || d.Differences != 1 || second.Name != "no traffic" {
 		t.Errorf("derived from that %+v", second)
+	}
+	step = &rest.Step{From: first.ID, Changed: []string{}, Added: []string{}, Deleted: []string{"notes, old.txt"}}
+	if diff := cmp.Diff(step, second.Step); diff != "" {
+		t.Errorf("the second step (-want +got):\n%s", diff)
 	}
 	if keys := in.objects(t); len(keys) != 3 {
 		t.Errorf("stored are %q", keys)

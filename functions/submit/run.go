@@ -23,7 +23,7 @@ type Run struct {
 	StepLength     *float64               `json:"step_length,omitempty" minimum:"0.001" maximum:"60" doc:"Seconds per step."`
 	Scale          *float64               `json:"scale,omitempty" minimum:"0" maximum:"1000" doc:"Multiplies the demand."`
 	SumoVersion    string                 `json:"sumo_version,omitempty" maxLength:"20" doc:"One of the SUMO versions that the operator offers; if left out, the tenant's default, or else the newest that can run the scenario. GET /versions lists them." example:"1.28"`
-	Outputs        []simulation.Output    `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange,stop" doc:"Output files wanted besides summary, tripinfo and statistics."`
+	Outputs        []simulation.Output    `json:"outputs,omitempty" maxItems:"20" enum:"summary,tripinfo,statistics,fcd,emission,edgedata,queue,lanechange,stop" doc:"Output files wanted besides summary, tripinfo and statistics. Not with tool or check."`
 	Tables         []simulation.Table     `json:"tables,omitempty" maxItems:"20" enum:"summary,tripinfo,personinfo,edgedata,fcd,emission,queue,lanechange,stops,detectors" doc:"Tables to make when the run has ended, as results tables/NAME.parquet, from outputs that it then writes as well. Others are made on request, from outputs of up to 2 GiB of XML. Not with tool or check."`
 	Unfinished     bool                   `json:"unfinished_trips,omitempty" doc:"Also counts the trips of vehicles that are still on the road at the end, in tripinfo and in the means."`
 	Strict         bool                   `json:"strict,omitempty" doc:"Refuses a scenario of which SUMO would drop or ignore a part; otherwise that is a warning."`

@@ -118,7 +118,8 @@ func (in *storeRequest) Resolve(ctx huma.Context) []error {
 // StoredScenario is the answer to an upload.
 type StoredScenario struct {
 	rest.Scenario
-	Created bool `json:"created" doc:"False if the scenario was stored already."`
+	Created bool       `json:"created" doc:"False if the scenario was stored already."`
+	Step    *rest.Step `json:"step,omitempty" doc:"In the answer to a derivation, what it has differently from the scenario that the call named, which may be derived itself; derived has all that differs from their common base."`
 }
 
 type storeAnswer struct{ Body StoredScenario }
@@ -171,13 +172,13 @@ func (f *Function) derive(ctx context.Context, form *formReader[struct{}], in *d
 	out := &storeAnswer{}
 	err := takeZip(in.http, form, "", func(zip part) error {
 		return f.within(in.http.ContentLength, func() error {
-			s, created, err := f.Scenarios.Derive(ctx, t, scenario.Derivation{
+			s, step, created, err := f.Scenarios.Derive(ctx, t, scenario.Derivation{
 				From: in.ID, Files: zip, Delete: in.Delete,
 				About: scenario.About{
 					Name: scenario.PrintableName(in.Name), Check: f.remember(t.ID, in.IdempotencyKey, "derive-scenario"), Program: in.program(),
 				},
 			})
-			out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created}
+			out.Body = StoredScenario{Scenario: rest.ScenarioOf(s), Created: created, Step: rest.StepOf(step)}
 			return err
 		})
 	})

@@ -291,10 +291,17 @@ func TestAStudyIsExtendedCancelledAndRetried(t *testing.T) {
 	}
 	post("/extend", `{"replications": {"seeds": "5:13"}}`, http.StatusUnprocessableEntity, nil, "Idempotency-Key: more")
 	post("/extend", `{"replications": {"seeds": "1:3"}}`, http.StatusConflict, nil)
+	const known = `{"values": {"demand": [1.4]}, "variants": [{"name": "early", "scenario": "SCENARIO"}]}`
+	post("/extend", known, http.StatusConflict, nil)
+	post("/extend", strings.Replace(known, "1.4", "1.4, 1.5, 1.6", 1), http.StatusOK, &repeated)
+	if len(repeated.Points) != 30 || len(repeated.Plan.Variants) != 3 {
+		t.Errorf("with two values beside one that is there: %d points of %d variants", len(repeated.Points), len(repeated.Plan.Variants))
+	}
 	for body, says := range map[string]string{
-		`{"values": {"demand": [1.6, 1.4]}}`: "body.values.demand[1]", `{"values": {"x": [1]}}`: "body.values.x",
-		`{"replications": {"seeds": "1:9000"}}`: "body.replications", `{"max_parallel": 10001}`: "body.max_parallel", `{"variants": [{"name": "base", "scenario": "SCENARIO"}]}`: "body.variants[0].name",
-		`{"values": {"demand": [5000]}}`: "body.values.demand[0]",
+		`{"values": {"demand": [1.4, 2, 2]}}`: "body.values.demand[2]", `{"values": {"x": [1]}}`: "body.values.x",
+		`{"replications": {"seeds": "1:9000"}}`: "body.replications", `{"max_parallel": 10001}`: "body.max_parallel",
+		`{"variants": [{"name": "early", "scenario": "SCENARIO"}, {"name": "base", "scenario": "SCENARIO", "run": {"end": 9}}]}`: "body.variants[1].name",
+		`{"values": {"demand": [1.4, 5000]}}`: "body.values.demand[1]",
 	} {
 		var p rest.Problem
 		if post("/extend", body, http.StatusBadRequest, &p); !strings.Contains(p.Detail, says) {

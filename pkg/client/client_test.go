@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -395,6 +398,68 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	}
 	if got, err := root.ReadFile(filepath.FromSlash(file.Name)); err != nil || string(got) != content {
 		t.Errorf("%d bytes, %v; they differ", len(got), err)
+	}
+}
+
+func TestADownloadGoesOnAfterItsProcessWasKilled(t *testing.T) {
+	t.Parallel()
+	content := strings.Repeat("0123456789", 20_000)
+	digest := sha256.Sum256([]byte(content))
+	sum := hex.EncodeToString(digest[:])
+	const name, another = "sub/fcd.xml", "0123456789abcdef0123456789"
+	part := func(sum string) string { return filepath.FromSlash(name) + "." + sum[:26] + ".part" }
+	for what, tt := range map[string]struct {
+		left string // by the process that was killed
+		sent int    // bytes that are fetched
+	}{
+		"nothing":                 {"", len(content)},
+		"a beginning":             {content[:150_000], 50_000},
+		"all":                     {content, 0},
+		"more than there is":      {content + "x", len(content)},
+		"what a crash has spoilt": {strings.Repeat("\x00", 150_000), 50_000 + len(content)},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var sent atomic.Int64
+			s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
+				if !strings.HasPrefix(r.URL.Path, "/s3") {
+					http.Redirect(w, r, "/s3", http.StatusFound)
+					return
+				}
+				first, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-"))
+				sent.Add(int64(len(content) - first))
+				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+			})
+			root := openRoot(t, t.TempDir())
+			old := time.Now().Add(-25 * time.Hour)
+			err := errors.Join(root.MkdirAll("sub", 0o755), root.WriteFile(part(another), []byte("x"), 0o600),
+				root.Chtimes(part(another), old, old), root.WriteFile(filepath.FromSlash("sub/fcd.xml.mine.part"), nil, 0o600))
+			if tt.left != "" {
+				err = errors.Join(err, root.WriteFile(part(sum), []byte(tt.left), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last int64
+			file := ResultFile{Name: name, Size: int64(len(content)), SHA256: sum}
+			if err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n }); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := root.ReadFile(filepath.FromSlash(name)); err != nil || string(got) != content {
+				t.Errorf("%d bytes, %v; they differ", len(got), err)
+			}
+			if n := int(sent.Load()); n != tt.sent || n > 0 && last != file.Size {
+				t.Errorf("%d bytes are fetched, want %d; %d are reported", n, tt.sent, last)
+			}
+			var left []string
+			entries, err := os.ReadDir(filepath.Join(root.Name(), "sub"))
+			for _, e := range entries {
+				left = append(left, e.Name())
+			}
+			if diff := cmp.Diff([]string{"fcd.xml", "fcd.xml.mine.part"}, left); err != nil || diff != "" {
+				t.Errorf("in the folder (-want +got), %v:\n%s", err, diff)
+			}
+		})
 	}
 }
 

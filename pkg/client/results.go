@@ -7,12 +7,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
@@ -43,8 +46,12 @@ func (c *Client) Results(ctx context.Context, id string) (r Results, err error) 
 // Download copies one of a job's files to w, and checks that it is complete. A broken transfer resumes where it broke, so
 // that w never gets a byte twice.
 func (c *Client) Download(ctx context.Context, id string, file ResultFile, w io.Writer) error {
-	sum := sha256.New()
-	d := &download{c: c, job: id, name: file.Name, w: io.MultiWriter(w, sum), patience: c.patience(true)}
+	return c.download(ctx, id, file, w, sha256.New(), 0)
+}
+
+// download is Download of which w has so many bytes already, with their sum.
+func (c *Client) download(ctx context.Context, id string, file ResultFile, w io.Writer, sum hash.Hash, offset int64) error {
+	d := &download{c: c, job: id, name: file.Name, w: io.MultiWriter(w, sum), offset: offset, patience: c.patience(true)}
 	for d.offset < file.Size || d.offset == 0 {
 		err := d.read(ctx)
 		if err == nil {
@@ -58,26 +65,124 @@ func (c *Client) Download(ctx context.Context, id string, file ResultFile, w io.
 		return fmt.Errorf("got %d bytes of %d", d.offset, file.Size)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); file.SHA256 != "" && !strings.EqualFold(got, file.SHA256) {
-		return fmt.Errorf("its SHA-256 is %s, and the service says %s: it was damaged on the way; fetch it again", got, file.SHA256)
+		return &damaged{got, file.SHA256}
 	}
 	return nil
 }
 
-// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete.
-// got is called with how many bytes have arrived; it may be nil.
-func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64)) error {
-	return WriteFile(root, filepath.FromSlash(file.Name), func(w io.Writer) error {
-		return c.Download(ctx, id, file, &countingWriter{w: w, report: got})
-	})
+// damaged is a file that has arrived whole, but with other bytes.
+type damaged struct{ got, want string }
+
+func (d *damaged) Error() string {
+	return fmt.Sprintf("its SHA-256 is %s, and the service says %s: it was damaged on the way; fetch it again", d.got, d.want)
 }
+
+// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete. What a
+// process that was killed has left of it is not fetched again, if the service knows the file's sum. got is called with how many bytes have
+// arrived; it may be nil.
+func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64)) error {
+	name := filepath.FromSlash(file.Name)
+	if file.SHA256 == "" {
+		return WriteFile(root, name, func(w io.Writer) error {
+			return c.Download(ctx, id, file, &countingWriter{w: w, report: got})
+		})
+	}
+	if err := beginFile(root, name); err != nil {
+		return err
+	}
+	// All that write a part of this name write the same bytes to the same places: two processes do no harm to each other.
+	part := name + "." + file.SHA256[:min(len(file.SHA256), 26)] + partEnding
+	resumed, err := c.savePart(ctx, id, file, root, part, got)
+	if _, wrong := errors.AsType[*damaged](err); wrong && resumed { // what the other process has left may be
+		_, err = c.savePart(ctx, id, file, root, part, got)
+	}
+	if err == nil {
+		err = root.Rename(part, name)
+	}
+	return err
+}
+
+// savePart completes the file called part, which it removes if it cannot, and reports whether a beginning was there.
+func (c *Client) savePart(
+	ctx context.Context, id string, file ResultFile, root *os.Root, part string, got func(n int64),
+) (resumed bool, err error) {
+	if info, err := root.Lstat(part); err == nil && !info.Mode().IsRegular() {
+		return false, fmt.Errorf("%s is no file: remove it, and fetch the results again", part)
+	}
+	f, err := root.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, root.Remove(part))
+		}
+	}()
+	sum := sha256.New()
+	have, err := io.Copy(sum, f)
+	if err == nil && have > file.Size {
+		sum.Reset()
+		have, err = 0, errors.Join(f.Truncate(0), rewind(f))
+	}
+	if err != nil {
+		return false, err
+	}
+	return have > 0, c.download(ctx, id, file, &countingWriter{w: f, done: have, report: got}, sum, have)
+}
+
+func rewind(f *os.File) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+const (
+	// partEnding ends the name of a file that is not complete.
+	partEnding = ".part"
+	// partAbandoned is how long nobody has written to a part whose process is gone: far longer than any transfer is waited for.
+	partAbandoned = 24 * time.Hour
+)
+
+// beginFile makes the folders that the file called name needs, and removes what processes that were killed have left of it.
+func beginFile(root *os.Root, name string) error {
+	folder := filepath.Dir(name)
+	if err := root.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	f, err := root.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(1000)
+		for _, e := range entries {
+			middle, found := strings.CutPrefix(e.Name(), filepath.Base(name)+".")
+			if middle, found = strings.CutSuffix(middle, partEnding); !found || !partName.MatchString(middle) {
+				continue
+			}
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > partAbandoned {
+				_ = root.Remove(filepath.Join(folder, e.Name())) // another process may have done so
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// partName is what parts have between the name of the file and the ending: the beginning of a sum, or a random text.
+var partName = regexp.MustCompile(`^([0-9a-fA-F]{26}|[A-Z2-7]{26})$`)
 
 // WriteFile makes the file called name, and the folders that it needs, inside root. Names may come from the service: the root
 // keeps them inside. The file appears under its name only when write has succeeded.
 func WriteFile(root *os.Root, name string, write func(io.Writer) error) (err error) {
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := beginFile(root, name); err != nil {
 		return err
 	}
-	part := name + "." + rand.Text() + ".part" // another process may write the same file just now
+	part := name + "." + rand.Text() + partEnding // another process may write the same file just now
 	file, err := root.Create(part)
 	if err != nil {
 		return err

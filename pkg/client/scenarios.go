@@ -24,9 +24,18 @@ type Scenario struct {
 	Created      bool             `json:"created"` // by the upload that this is the answer to; otherwise it was there already
 	Files        []ScenarioFile   `json:"files"`   // empty in lists
 	Derived      *Derived         `json:"derived"` // nil if it was uploaded
+	Step         *Step            `json:"step"`    // in the answer to Derive
 }
 
-// Derived is how a derived scenario differs from its base.
+// Step is how a scenario differs from the one that was named to derive it from.
+type Step struct {
+	From    string   `json:"from"` // its id
+	Changed []string `json:"changed"`
+	Added   []string `json:"added"`
+	Deleted []string `json:"deleted"`
+}
+
+// Derived is how a derived scenario differs from its base, the uploaded one that it was derived from in one step or several.
 type Derived struct {
 	Base string `json:"base"` // its id; the scenario may have been deleted
 	// In lists of scenarios these are only the first paths of each kind, and Differences is how many there are of all.

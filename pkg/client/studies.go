@@ -91,8 +91,9 @@ type StudyRuns struct {
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
-	Active    int `json:"active"`
-	Cached    int `json:"cached"` // of the succeeded; of a study that was just planned, of the runs to come
+	Active    int `json:"active"`  // handed over, and not ended
+	Running   int `json:"running"` // of them; the others wait for their turn
+	Cached    int `json:"cached"`  // of the succeeded; of a study that was just planned, of the runs to come
 }
 
 // StudyPoint is a variant with one value of each axis.

@@ -116,7 +116,8 @@ type Delivery struct {
 	MessageID      string         `json:"message_id"` // the header webhook-id
 	WebhookID      string         `json:"webhook_id"` // empty for the answer to a task token
 	URL            string         `json:"url"`
-	JobID          string         `json:"job_id"`
+	JobID          string         `json:"job_id"`   // empty if the event is about a study
+	StudyID        string         `json:"study_id"` // empty if the event is about a job
 	Event          delivery.Type  `json:"event"`
 	State          delivery.State `json:"state"`
 	Attempts       int            `json:"attempts"`

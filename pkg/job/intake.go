@@ -136,6 +136,9 @@ func (in *Intake) Check(t tenant.Tenant, r Request) error {
 	if fault := replayFault(o); fault != "" {
 		refuse("replay", nil, "%s", fault)
 	}
+	if o.Check && len(o.Outputs) > 0 {
+		refuse("outputs", nil, "are of a simulation, and check keeps none; leave one of them out")
+	}
 	if o.Check && len(o.Tables) > 0 {
 		refuse("tables", nil, "are made of outputs, and check keeps none; leave one of them out")
 	}

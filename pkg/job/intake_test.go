@@ -88,8 +88,9 @@ func TestARunIsHeldAgainstTheLimits(t *testing.T) {
 		"a label's value with an equals sign": {Request{Labels: map[string]string{"a": "b=c"}}, nil},
 		"a check":                             {Request{Cache: NoCache, Options: simulation.Options{Check: true}}, nil},
 		"a check with what only a simulation has": {Request{Cache: UseCache, Options: simulation.Options{
-			Check: true, Replay: &simulation.Replay{}, Tables: []simulation.Table{simulation.TableTripinfo},
-		}}, []string{"body.replay", "body.tables", "body.cache"}},
+			Check: true, Replay: &simulation.Replay{}, Outputs: []simulation.Output{simulation.OutputFCD},
+			Tables: []simulation.Table{simulation.TableTripinfo},
+		}}, []string{"body.replay", "body.outputs", "body.tables", "body.cache"}},
 		"a check that refreshes the cache": {Request{Cache: RefreshCache, Options: simulation.Options{Check: true}}, []string{"body.cache"}},
 	} {
 		err := in.Check(limited, test.run)

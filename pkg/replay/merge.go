@@ -25,12 +25,20 @@ func groupsOf(segments []Segment) (groups [][]Segment) {
 	return groups
 }
 
+// merged ends the name of an attempt whose small segments have been merged.
+const merged = "m"
+
+// Continues reports whether x, read after earlier, has all frames of earlier, though perhaps in other segments.
+func (x Index) Continues(earlier Index) bool {
+	return x.Attempt == earlier.Attempt || x.Attempt == earlier.Attempt+merged
+}
+
 // Pack hands over the segments of a recording in their order, small ones merged, and returns their index. Where that changes a segment, the
 // attempt has another name.
 func Pack(x Index, read func(n int) ([]byte, error), write func([]byte) error) (Index, error) {
 	groups := groupsOf(x.Segments)
 	if len(groups) < len(x.Segments) {
-		x.Attempt += "m"
+		x.Attempt += merged
 	}
 	x.Segments = []Segment{}
 	keep := func(s Segment, data []byte) error {

@@ -16,7 +16,7 @@ type ScenarioSummary struct {
 	Configs      []ScenarioConfig `json:"configs" doc:"What can be run: one entry per .sumocfg."`
 	Warnings     []string         `json:"warnings" doc:"Remarks; the scenario can still be run."`
 	CreatedAt    time.Time        `json:"created_at"`
-	Derived      *Derived         `json:"derived,omitempty" doc:"How it differs from its base; absent if it was uploaded."`
+	Derived      *Derived         `json:"derived,omitempty" doc:"How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it was uploaded."`
 }
 
 // Derived is how a derived scenario differs from its base.
@@ -27,6 +27,19 @@ type Derived struct {
 	Deleted     []string `json:"deleted" doc:"Files of the base that it does not have."`
 	Differences int      `json:"differences" doc:"How many files these are. Lists of scenarios name the first 10 of each kind."`
 	AddedSize   int64    `json:"added_size" doc:"Bytes stored for it, besides the base's zip."`
+}
+
+// Step is what a derivation makes different from the scenario that it begins with.
+type Step struct {
+	From    string   `json:"from" doc:"Id of the scenario that the call named."`
+	Changed []string `json:"changed" doc:"Files that are other ones than in that scenario."`
+	Added   []string `json:"added" doc:"Files that it does not have."`
+	Deleted []string `json:"deleted" doc:"Files of it that are left out."`
+}
+
+// StepOf puts d on the wire.
+func StepOf(d scenario.Differences) *Step {
+	return &Step{From: d.Base, Changed: orEmpty(d.Changed), Added: orEmpty(d.Added), Deleted: orEmpty(d.Deleted)}
 }
 
 // Scenario is a scenario with its files.

@@ -14,7 +14,7 @@ import (
 type StudySummary struct {
 	StudyID     string            `json:"study_id,omitempty" format:"uuid" doc:"Absent in the answer to a dry run."`
 	Name        string            `json:"name"`
-	Status      study.State       `json:"status,omitempty" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED" doc:"SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed than on_failure allows, so the rest was not started. Absent in the answer to a dry run."`
+	Status      study.State       `json:"status,omitempty" enum:"RUNNING,SUCCEEDED,INCOMPLETE,FAILED,CANCELLED" doc:"SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run."`
 	Message     string            `json:"message" doc:"A remark on the current state, for people."`
 	Runs        StudyRuns         `json:"runs"`
 	CoreSeconds float64           `json:"core_seconds" doc:"Used by the runs that have ended."`
@@ -74,13 +74,14 @@ type PointRuns struct {
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
 	Cancelled int `json:"cancelled"`
-	Active    int `json:"active" doc:"Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be more than that."`
+	Active    int `json:"active" doc:"Handed over, and not ended: those that are running, and those that wait for their turn. Runs are handed over in groups of up to 200, of which a few run at a time."`
+	Running   int `json:"running" doc:"Those of active that are being simulated now: at most max_parallel."`
 	Cached    int `json:"cached" doc:"How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a dry run, how many will. Lists of studies say 0."`
 }
 
 // PointRunsOf puts c on the wire.
 func PointRunsOf(c study.Counts) PointRuns {
-	return PointRuns{Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Cached: c.Cached}
+	return PointRuns{Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Running: c.Running, Cached: c.Cached}
 }
 
 // Setting is the value of each axis, by the axis.

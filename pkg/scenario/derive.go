@@ -29,15 +29,15 @@ type Derivation struct {
 }
 
 // Derive makes a scenario that shares everything with another but the changes, which it stores as an overlay. It is checked as a whole,
-// as if it had been uploaded in one zip, and answers as Accept does. The same changes to the same zip are the same scenario, by whatever
-// steps they came about; none at all are the zip itself. Requests that change nothing, or delete what is not there, are
-// problem.Invalid.
-func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, created bool, err error) {
+// as if it had been uploaded in one zip, and answers as Accept does, with what it has differently from d.From. The same changes to the same
+// zip are the same scenario, by whatever steps they came about; none at all are the zip itself. Requests that change nothing, or delete what
+// is not there, are problem.Invalid.
+func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, step Differences, created bool, err error) {
 	var changes layer
 	if d.Files != nil {
 		sent, err := in.receive(ctx, t, d.Files)
 		if err != nil {
-			return Scenario{}, false, err
+			return Scenario{}, step, false, err
 		}
 		defer in.discard(ctx, sent.Key)
 		if sent.Size > 0 {
@@ -46,30 +46,30 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 	}
 	parent, err := in.Store.Scenario(ctx, t.ID, d.From)
 	if err != nil {
-		return Scenario{}, false, err
+		return Scenario{}, step, false, err
 	}
 	next, err := in.derivation(ctx, parent, changes, d.Delete)
 	if err != nil {
-		return Scenario{}, false, err
+		return Scenario{}, step, false, err
 	}
 	s = next.scenario
 	if d.Check != nil {
 		if err := d.Check(ctx, s.Digest); err != nil {
-			return Scenario{}, false, err
+			return Scenario{}, step, false, err
 		}
 	}
 	if known, found, err := in.known(ctx, t, s.Digest, d.About); found || err != nil {
-		return known, false, err
+		return known, next.step, false, err
 	}
 	if !next.delta.empty() {
 		s.OverlayKey = artifact.OverlayKey(t.Namespace, in.NewID())
 		if s.OverlaySize, err = in.storeOverlay(ctx, s.OverlayKey, next); err != nil {
-			return Scenario{}, false, err
+			return Scenario{}, step, false, err
 		}
 	}
 	if s.Manifest, err = in.inspect(ctx, s, d.Config, d.Program); err != nil {
 		in.discardOverlay(ctx, s)
-		return Scenario{}, false, err
+		return Scenario{}, step, false, err
 	}
 	s.Name, s.CreatedAt = cmp.Or(d.Name, parent.Name), in.Now()
 	stored, created, err := in.Store.PutDerived(ctx, s, parent.Digest)
@@ -78,12 +78,12 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 			in.discardOverlay(ctx, s)
 		}
 		// Otherwise the row may exist although the answer was lost: see Accept.
-		return Scenario{}, false, fmt.Errorf("recording the scenario: %w", err)
+		return Scenario{}, step, false, fmt.Errorf("recording the scenario: %w", err)
 	}
 	if !created {
 		in.discardOverlay(ctx, s)
 	}
-	return stored, created, nil
+	return stored, next.step, created, nil
 }
 
 func (in *Intake) storeOverlay(ctx context.Context, key string, next derived) (int64, error) {
@@ -108,6 +108,7 @@ type derived struct {
 	scenario Scenario // without its overlay, manifest and name
 	delta    delta
 	files    map[string]*zip.File // those in delta
+	step     Differences          // from the parent
 }
 
 // derivation settles what parent becomes by changes.
@@ -167,8 +168,36 @@ func (in *Intake) derivation(ctx context.Context, parent Scenario, changes layer
 		return derived{}, problem.New(problem.Invalid, "Nothing would change: the scenario has the same files already. Send a zip of the "+
 			"files that differ, or name files to delete.")
 	}
+	next.step = next.delta.since(before.delta, entries)
+	next.step.Base = parent.Digest
 	err = next.settle(entries)
 	return next, err
+}
+
+// since is what d has differently from before, another delta over the same base.
+func (d delta) since(before delta, base map[string]entry) (step Differences) {
+	touched := map[string]bool{}
+	for _, of := range []delta{before, d} {
+		for _, name := range slices.AppendSeq(slices.Clone(of.Deleted), maps.Keys(of.Files)) {
+			touched[name] = true
+		}
+	}
+	has := func(of delta, name string) bool {
+		_, own := of.Files[name]
+		return own || base[name].there() && !slices.Contains(of.Deleted, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(touched)) {
+		switch had, has := has(before, name), has(d, name); {
+		case !had && has:
+			step.Added = append(step.Added, name)
+		case had && !has:
+			step.Deleted = append(step.Deleted, name)
+		case before.Files[name] != d.Files[name]: // the base's own are in neither
+			step.Changed = append(step.Changed, name)
+		}
+	}
+	step.Total = len(step.Added) + len(step.Deleted) + len(step.Changed)
+	return step
 }
 
 // settle fills in what the delta says of the scenario.

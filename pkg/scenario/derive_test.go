@@ -47,7 +47,8 @@ func (b intakeBundle) derive(t testing.TB, from string, changes []byte, deleted 
 	if changes != nil {
 		d.Files = bytes.NewReader(changes)
 	}
-	return b.Derive(t.Context(), b.tenant, d)
+	s, _, created, err := b.Derive(t.Context(), b.tenant, d)
+	return s, created, err
 }
 
 func (b intakeBundle) mustDerive(t testing.TB, from string, changes []byte, deleted ...string) Scenario {
@@ -407,4 +408,43 @@ func TestLayersReadAsOneZip(t *testing.T) {
 			r.Fatalf("tree, %v, %v (-one zip +layers):\n%s", wantErr, gotErr, diff)
 		}
 	})
+}
+
+func TestAStepIsWhatItsDerivationChanges(t *testing.T) {
+	t.Parallel()
+	base := map[string]entry{}
+	for _, name := range []string{"net", "rou", "add"} {
+		base[name] = entry{entryName: entryName{name: name}}
+	}
+	for name, tt := range map[string]struct {
+		before, after delta
+		want          Differences
+	}{
+		"from the base": {
+			delta{}, delta{Files: map[string]string{"net": "1", "new": "2"}, Deleted: []string{"add"}},
+			Differences{Changed: []string{"net"}, Added: []string{"new"}, Deleted: []string{"add"}, Total: 3},
+		},
+		"what stays is left out": {
+			delta{Files: map[string]string{"net": "1", "new": "2"}, Deleted: []string{"add"}},
+			delta{Files: map[string]string{"net": "1", "new": "2", "rou": "3"}, Deleted: []string{"add"}},
+			Differences{Changed: []string{"rou"}, Total: 1},
+		},
+		"what is changed again": {
+			delta{Files: map[string]string{"net": "1", "new": "2"}}, delta{Files: map[string]string{"net": "4", "new": "5"}},
+			Differences{Changed: []string{"net", "new"}, Total: 2},
+		},
+		"back to the base": {
+			delta{Files: map[string]string{"net": "1", "new": "2"}, Deleted: []string{"add"}}, delta{},
+			Differences{Changed: []string{"net"}, Added: []string{"add"}, Deleted: []string{"new"}, Total: 3},
+		},
+		"deleted after it was changed, and the reverse": {
+			delta{Files: map[string]string{"net": "1"}, Deleted: []string{"add"}},
+			delta{Files: map[string]string{"add": "1"}, Deleted: []string{"net"}},
+			Differences{Added: []string{"add"}, Deleted: []string{"net"}, Total: 2},
+		},
+	} {
+		if diff := cmp.Diff(tt.want, tt.after.since(tt.before, base)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
 }

@@ -14,7 +14,7 @@ const (
 	ScenarioGoneMessage = "The scenario's files are no longer in the object store. Upload the scenario again and submit a new job."
 
 	// CancelledUnstoredMessage explains Cancelled when it came while results were being stored.
-	CancelledUnstoredMessage = "Cancelled on request. The results are those that could be stored until then."
+	CancelledUnstoredMessage = "The run was cancelled. The results are those that could be stored until then."
 )
 
 // Message explains to a person a run that ended for r when sumo-run has left no explanation of its own.
@@ -32,7 +32,7 @@ func (r Reason) Message() string {
 		return "The run took longer than its timeout and had to be killed. Submit it with a larger timeout_seconds, " +
 			"a shorter interval or less demand."
 	case Cancelled:
-		return "Cancelled on request. The results are those written until then."
+		return "The run was cancelled. The results are those written until then."
 	case Interrupted:
 		return "The run was stopped by the machine. It can be run again as it is."
 	case Preempted:

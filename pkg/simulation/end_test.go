@@ -11,7 +11,7 @@ func TestEachEndHasAMessageThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[Reason]string{
 		OutOfMemory: "memory_gi", DiskFull: "operator has to free space", OutputTooLarge: "fewer outputs", DeadlineExceeded: "timeout_seconds",
-		Cancelled: "Cancelled on request", Interrupted: "can be run again", Preempted: "Submit it again", ImagePullFailed: "operator",
+		Cancelled: "was cancelled", Interrupted: "can be run again", Preempted: "Submit it again", ImagePullFailed: "operator",
 		InternalError: "our side", SimulationError: "The log has the reason", "Unheard": "our side",
 	} {
 		if got := reason.Message(); !strings.Contains(got, want) {

@@ -23,9 +23,9 @@ import (
 
 // Extension is what is added to a study. Points and seeds that it has already stay as they are.
 type Extension struct {
-	Variants []Variant `json:"variants,omitempty"`
+	Variants []Variant `json:"variants,omitempty" doc:"Further variants. One that is there already, with the same scenario and run, stays as it is."`
 	// Values are further values of axes, by their names.
-	Values       map[string][]json.RawMessage `json:"values,omitempty"`
+	Values       map[string][]json.RawMessage `json:"values,omitempty" doc:"Further values of axes, by the axis. Those that are there already stay as they are."`
 	Replications Replications                 `json:"replications,omitzero"`
 	MaxParallel  *int                         `json:"max_parallel,omitempty" minimum:"1" maximum:"10000"`
 	OnFailure    *OnFailure                   `json:"on_failure,omitempty"`
@@ -34,9 +34,79 @@ type Extension struct {
 // IsZero reports whether r names nothing.
 func (r Replications) IsZero() bool { return r.Seeds == nil && r.Until == nil }
 
+// lack is what of an extension a plan does not have yet: places in its lists, of values by axis.
+type lack struct {
+	variants []int
+	values   map[string][]int
+}
+
+// lacks compares e with p.
+func (p Plan) lacks(e Extension) lack {
+	l := lack{values: map[string][]int{}}
+	for i, v := range e.Variants {
+		if !slices.ContainsFunc(p.Variants, v.equal) {
+			l.variants = append(l.variants, i)
+		}
+	}
+	for name, values := range e.Values {
+		for i, v := range values {
+			if !p.hasValue(e, name, i, keyOf(v)) {
+				l.values[name] = append(l.values[name], i)
+			}
+		}
+	}
+	return l
+}
+
+// hasValue reports whether the axis with a name has a value that e gives it in place i. With zip, values that e gives the axes in one place
+// are there only if they are together.
+func (p Plan) hasValue(e Extension, name string, i int, key string) bool {
+	if p.Combine != Zip {
+		a := slices.IndexFunc(p.Axes, func(a Axis) bool { return a.Name == name })
+		return a >= 0 && slices.ContainsFunc(p.Axes[a].Values, func(v json.RawMessage) bool { return keyOf(v) == key })
+	}
+	for step := range p.steps() {
+		together := !slices.ContainsFunc(p.Axes, func(a Axis) bool {
+			given := e.Values[a.Name]
+			return i >= len(given) || keyOf(a.Values[step]) != keyOf(given[i])
+		})
+		if together {
+			return true
+		}
+	}
+	return false
+}
+
+// equal reports whether w is the same as v.
+func (v Variant) equal(w Variant) bool {
+	same := func(a, b json.RawMessage) bool { return keyOf(a) == keyOf(b) }
+	return v.Name == w.Name && v.Scenario == w.Scenario && maps.EqualFunc(fieldsOf(v.Run), fieldsOf(w.Run), same)
+}
+
+// Known names the variants and values of e that p has already: "demand 1.2".
+func (p Plan) Known(e Extension) (names []string) {
+	l := p.lacks(e)
+	for i, v := range e.Variants {
+		if !slices.Contains(l.variants, i) {
+			names = append(names, v.Name)
+		}
+	}
+	for _, axis := range slices.Sorted(maps.Keys(e.Values)) {
+		for i, v := range e.Values[axis] {
+			if !slices.Contains(l.values[axis], i) {
+				names = append(names, axis+" "+Value{Value: v}.Text())
+			}
+		}
+	}
+	return names
+}
+
 // extended is p with what e adds.
-func (p Plan) extended(e Extension, f *faults) Plan {
-	p.Variants = slices.Concat(p.Variants, e.Variants)
+func (p Plan) extended(e Extension, l lack, f *faults) Plan {
+	p.Variants = slices.Clone(p.Variants)
+	for _, i := range l.variants {
+		p.Variants = append(p.Variants, e.Variants[i])
+	}
 	p.Axes = slices.Clone(p.Axes)
 	for _, name := range slices.Sorted(maps.Keys(e.Values)) {
 		i := slices.IndexFunc(p.Axes, func(a Axis) bool { return a.Name == name })
@@ -44,7 +114,10 @@ func (p Plan) extended(e Extension, f *faults) Plan {
 			f.add("body.values."+name, nil, "is none of the study's axes; points that are there have no value of another one")
 			continue
 		}
-		p.Axes[i].Values = slices.Concat(p.Axes[i].Values, e.Values[name])
+		p.Axes[i].Values = slices.Clone(p.Axes[i].Values)
+		for _, place := range l.values[name] {
+			p.Axes[i].Values = append(p.Axes[i].Values, e.Values[name][place])
+		}
 	}
 	if e.OnFailure != nil {
 		p.OnFailure = e.OnFailure
@@ -122,17 +195,17 @@ var (
 )
 
 // moved is where an extension of p has what the extended plan has at a location.
-func (p Plan) moved(location string) string {
+func (p Plan) moved(l lack, location string) string {
 	if m := variantLocation.FindStringSubmatch(location); m != nil {
 		if i, _ := strconv.Atoi(m[1]); i >= len(p.Variants) {
-			return fmt.Sprintf("body.variants[%d]%s", i-len(p.Variants), location[len(m[0]):])
+			return fmt.Sprintf("body.variants[%d]%s", l.variants[i-len(p.Variants)], location[len(m[0]):])
 		}
 	}
 	if m := valueLocation.FindStringSubmatch(location); m != nil {
 		axis, _ := strconv.Atoi(m[1])
 		value, _ := strconv.Atoi(m[2])
 		if a := p.Axes[axis]; value >= len(a.Values) {
-			return fmt.Sprintf("body.values.%s[%d]%s", a.Name, value-len(a.Values), location[len(m[0]):])
+			return fmt.Sprintf("body.values.%s[%d]%s", a.Name, l.values[a.Name][value-len(a.Values)], location[len(m[0]):])
 		}
 	}
 	return location
@@ -140,9 +213,10 @@ func (p Plan) moved(location string) string {
 
 // extended checks e, and returns the study with it and the points that it adds.
 func (in *Intake) extended(ctx context.Context, t tenant.Tenant, before Study, e Extension) (after Study, added []Point, err error) {
-	f := faults{moved: before.Plan.moved}
+	l := before.Plan.lacks(e)
+	f := faults{moved: func(location string) string { return before.Plan.moved(l, location) }}
 	after = before
-	after.Plan = before.Plan.extended(e, &f)
+	after.Plan = before.Plan.extended(e, l, &f)
 	after.Plan.check(&f)
 	after.Seeds = e.moreSeeds(before.Seeds, before.Plan.Baseline != nil, &f)
 	checkSize(&f, after.Plan.count(), after.Plan.Replications.Most(len(after.Seeds)))

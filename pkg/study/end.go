@@ -2,29 +2,43 @@ package study
 
 import "fmt"
 
-// Judge decides what becomes of a study that is RUNNING, from what has become of its runs. With stop, no further run is started and those
-// at work are stopped, after which the study ends.
-func (s Study) Judge(c Counts) (state State, message string, stop bool) {
-	tooMany := float64(c.Failed) > s.StopShare*float64(c.Runs)
+// Judge decides what becomes of a study that is RUNNING, from what has become of its runs. With a stop, no further run is started, and those
+// at work are stopped with these words as their message, after which the study ends.
+func (s Study) Judge(c Counts) (state State, message, stop string) {
+	tooMany := s.tooMany(c)
 	allEnded := c.Done() >= c.Runs
-	stop = !allEnded && (tooMany || s.CancelRequested)
+	message = s.Message
 	switch {
-	case c.Active > 0 || !allEnded && !stop:
-		return Running, s.Message, stop
-	case c.Succeeded >= c.Runs:
-		return Succeeded, "", false
-	case tooMany:
-		return Failed, fmt.Sprintf("%s, more than the share of %g in on_failure.stop_share allows. %s.",
-			counted(c.Failed, c.Runs, "failed"), s.StopShare, rest(c)), false
+	case allEnded:
+	case tooMany != "":
+		message, stop = "Being stopped: "+tooMany+".", "Stopped because of other runs of its study: "+tooMany+"."
 	case s.CancelRequested:
-		return Cancelled, fmt.Sprintf("Cancelled on request. %s.", counted(c.Succeeded, c.Runs, "had succeeded")), false
-	case c.Cancelled == 0:
-		return Incomplete, counted(c.Failed, c.Runs, "failed") + ". Look at their messages, and retry them.", false
-	case c.Failed == 0:
-		return Incomplete, counted(c.Cancelled, c.Runs, verb(c.Cancelled)+" cancelled") + ".", false
-	default:
-		return Incomplete, fmt.Sprintf("%s, and %d %s cancelled.", counted(c.Failed, c.Runs, "failed"), c.Cancelled, verb(c.Cancelled)), false
+		stop = "Cancelled on request."
 	}
+	switch {
+	case c.Active > 0 || !allEnded && stop == "":
+		return Running, message, stop
+	case c.Succeeded >= c.Runs:
+		return Succeeded, "", ""
+	case tooMany != "":
+		return Failed, fmt.Sprintf("%s. %s.", tooMany, rest(c)), ""
+	case s.CancelRequested:
+		return Cancelled, fmt.Sprintf("Cancelled on request. %s.", counted(c.Succeeded, c.Runs, "had succeeded")), ""
+	case c.Cancelled == 0:
+		return Incomplete, counted(c.Failed, c.Runs, "failed") + ". Look at their messages, and retry them.", ""
+	case c.Failed == 0:
+		return Incomplete, counted(c.Cancelled, c.Runs, verb(c.Cancelled)+" cancelled") + ".", ""
+	default:
+		return Incomplete, fmt.Sprintf("%s, and %d %s cancelled.", counted(c.Failed, c.Runs, "failed"), c.Cancelled, verb(c.Cancelled)), ""
+	}
+}
+
+// tooMany says how many runs have failed if those are more than the study allows; otherwise it is empty.
+func (s Study) tooMany(c Counts) string {
+	if float64(c.Failed) <= s.StopShare*float64(c.Runs) {
+		return ""
+	}
+	return fmt.Sprintf("%s, more than the share of %g in on_failure.stop_share allows", counted(c.Failed, c.Runs, "failed"), s.StopShare)
 }
 
 // counted is "3 of 50 runs failed".

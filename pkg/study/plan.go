@@ -68,5 +68,5 @@ type Aim struct {
 
 // OnFailure stops a study early.
 type OnFailure struct {
-	StopShare float64 `json:"stop_share" minimum:"0" maximum:"1" doc:"When more than this share of the runs has failed, the rest is not started, and the study is FAILED."` // of the runs
+	StopShare float64 `json:"stop_share" minimum:"0" maximum:"1" doc:"When more than this share of the runs has failed, no further run starts, those at work are stopped, and the study is FAILED."` // of the runs
 }

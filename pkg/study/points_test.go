@@ -130,19 +130,6 @@ func TestAForecastKeepsWithinTheLimits(t *testing.T) {
 	}
 }
 
-func TestExtensionsNameWhatTheyAdd(t *testing.T) {
-	t.Parallel()
-	p := Plan{Variants: []Variant{{Name: "base"}}, Axes: []Axis{{Name: "demand", Values: raws("1", "2")}}}
-	for location, want := range map[string]string{
-		"body.variants[1].name": "body.variants[0].name", "body.variants[0].name": "body.variants[0].name",
-		"body.axes[0].values[3]": "body.values.demand[1]", "body.axes[0].values[1]": "body.axes[0].values[1]", "body.run.end": "body.run.end",
-	} {
-		if got := p.moved(location); got != want {
-			t.Errorf("%s is at %s, want %s", location, got, want)
-		}
-	}
-}
-
 func TestMetricsOfAStudyHaveUnits(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -61,7 +61,8 @@ type Counts struct {
 	Succeeded int
 	Failed    int
 	Cancelled int
-	Active    int // pending or running
+	Active    int // pending or running: a chunk has more runs than it makes at a time
+	Running   int // of the active
 	// Cached are those among Succeeded whose results were taken from the cache, or, of a study that has just been planned, that can be.
 	Cached int
 	// CoreSeconds were used by the runs that have ended.
@@ -112,12 +113,13 @@ type Filter struct {
 
 // Sum is c with the counts of the points in place of its own.
 func (c Counts) Sum(points []Point) Counts {
-	c.Succeeded, c.Failed, c.Cancelled, c.Active, c.Cached = 0, 0, 0, 0, 0
+	c.Succeeded, c.Failed, c.Cancelled, c.Active, c.Running, c.Cached = 0, 0, 0, 0, 0, 0
 	for _, p := range points {
 		c.Succeeded += p.Counts.Succeeded
 		c.Failed += p.Counts.Failed
 		c.Cancelled += p.Counts.Cancelled
 		c.Active += p.Counts.Active
+		c.Running += p.Counts.Running
 		c.Cached += p.Counts.Cached
 	}
 	return c

@@ -10,7 +10,7 @@ const metric = "mean_time_loss";
 const id = "00000000-0000-7000-8000-000000000200";
 
 /** What has become of a point's runs when so many have ended. */
-const runsOf = (done) => ({ done, succeeded: done - (done > 8 ? 1 : 0), failed: done > 8 ? 1 : 0, cancelled: 0, active: done < seeds ? 1 : 0 });
+const runsOf = (done) => ({ done, succeeded: done - (done > 8 ? 1 : 0), failed: done > 8 ? 1 : 0, cancelled: 0, active: done < seeds ? 1 : 0, running: done < seeds ? 1 : 0 });
 
 const variants = ["base", "green wave"];
 const demands = Array.from({ length: 20 }, (_, i) => 0.5 + i * 0.05);
@@ -19,7 +19,7 @@ const settings = variants.flatMap((variant) => demands.flatMap((demand) => waits
 
 /** The study when each point has so many runs that ended. */
 function studyAt(done) {
-	const counts = { done: 0, succeeded: 0, failed: 0, cancelled: 0, active: 0 };
+	const counts = { done: 0, succeeded: 0, failed: 0, cancelled: 0, active: 0, running: 0 };
 	for (let i = 0; i < points; i++) for (const [name, n] of Object.entries(runsOf(done(i)))) counts[name] += n;
 	return {
 		study_id: id, name: "200 points", status: "RUNNING", message: "", runs: { planned: points * seeds, ...counts }, core_seconds: 0, priority: "normal", labels: {},
@@ -120,7 +120,7 @@ try {
 	};
 	for (round = 1; round <= updates; round++) {
 		const now = studyAt(done);
-		const changed = now.points.filter((p) => p.point % 10 === 10 - (round % 10) || p.point % 7 === 0).map((p) => ({ point: p.point, ...p.runs, active: round % 3 }));
+		const changed = now.points.filter((p) => p.point % 10 === 10 - (round % 10) || p.point % 7 === 0).map((p) => ({ point: p.point, ...p.runs, active: round % 3, running: round % 3 }));
 		const text = `id: ${round}\nevent: progress\ndata: ${JSON.stringify({ status: "RUNNING", message: "", runs: now.runs, eta: null, points: changed })}\n\n`;
 		const numbers = page.waitForResponse(/statistics/, { timeout: 5000 }).catch(() => undefined);
 		busy.counts.push(await measure(() => page.evaluate((text) => globalThis.sendEvent(text), text), 0));

@@ -210,7 +210,7 @@ test("the points of a study lie in rows and columns", async () => {
 
 test("an update changes only the cells that it concerns", async () => {
 	const { Live, rangeOf } = await load("study/live.ts");
-	const runs = { done: 0, succeeded: 0, failed: 0, cancelled: 0, active: 0 };
+	const runs = { done: 0, succeeded: 0, failed: 0, cancelled: 0, active: 0, running: 0 };
 	const study = { status: "RUNNING", message: "", eta: null, runs: { planned: 6, ...runs }, points: [0, 1, 2].map((point) => ({ point, runs })) };
 	const live = new Live(study);
 	let changed = [];

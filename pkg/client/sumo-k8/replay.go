@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -189,7 +191,8 @@ a line for each vehicle and minute. Coordinates are those of the network, in met
 				bar = show.NewTransfer(a.err, file, recordedBytes(r))
 			}
 			defer bar.Close()
-			return export(ctx, api, r, e.begin, w, bar.At)
+			r, err = export(ctx, api, r, e.begin, w, bar.At)
+			return err
 		}
 		if file == standardOutput {
 			err = write(a.out)
@@ -222,14 +225,59 @@ func recordedBytes(r client.Recording) (n int64) {
 	return n
 }
 
-// export reads a recording segment by segment and writes it. It calls got with how many bytes of the recording are written.
+// export reads a recording segment by segment and writes it, and returns the recording as it was in the end. It calls got with how many
+// bytes of it are written.
 func export(
 	ctx context.Context, api *client.Client, r client.Recording, begin func(*bufio.Writer) exporter, w io.Writer, got func(int64),
-) error {
+) (client.Recording, error) {
 	out := bufio.NewWriter(w)
-	e := begin(out)
+	x := exporting{exporter: begin(out), last: math.MinInt64, got: got}
+	r, err := x.all(ctx, api, r)
+	if err != nil {
+		return r, err
+	}
+	return r, out.Flush() // returns the first error of writing
+}
+
+// exporting is an export under way.
+type exporting struct {
+	exporter
+	last int64 // time of the last frame that is written, in ms
+	done int64
+	got  func(int64)
+}
+
+// all writes r. When a job ends, the segments of its recording are replaced: the rest is then written from the recording as it is, which
+// all returns.
+func (x *exporting) all(ctx context.Context, api *client.Client, r client.Recording) (client.Recording, error) {
+	for {
+		err := x.segments(ctx, api, r)
+		if err == nil {
+			x.close()
+			return r, nil
+		}
+		var refused *client.Error
+		if !errors.As(err, &refused) || refused.Code != problem.NotFound {
+			return r, err
+		}
+		now, err2 := api.Replay(ctx, r.JobID)
+		switch {
+		case err2 != nil:
+			return r, err2
+		case now.Attempt == r.Attempt:
+			return r, err
+		case !now.Continues(r.Index):
+			return r, fmt.Errorf("job %s has begun again while its recording was read; export it again", r.JobID)
+		}
+		r = now
+	}
+}
+
+// segments writes those of r that have frames after the last one.
+func (x *exporting) segments(ctx context.Context, api *client.Client, r client.Recording) error {
+	written := func(s replay.Segment) bool { return int64(math.Round(s.End*replay.PerSecond)) <= x.last }
+	r.Segments = slices.DeleteFunc(slices.Clone(r.Segments), written)
 	var positions []replay.Position
-	var done int64
 	n := 0
 	for data, err := range api.ReplaySegments(ctx, r) {
 		if err != nil {
@@ -239,7 +287,7 @@ func export(
 		if err != nil {
 			return fmt.Errorf("segment %d: %w", r.Segments[n].N, err)
 		}
-		e.segment(read.Header)
+		x.segment(read.Header)
 		for {
 			var ms int64
 			ms, positions, err = read.Next(positions[:0])
@@ -249,11 +297,13 @@ func export(
 			if err != nil {
 				return fmt.Errorf("segment %d: %w", r.Segments[n].N, err)
 			}
-			e.frame(ms, positions)
+			if ms > x.last {
+				x.frame(ms, positions)
+				x.last = ms
+			}
 		}
-		n, done = n+1, done+int64(len(data))
-		got(done)
+		n, x.done = n+1, x.done+int64(len(data))
+		x.got(x.done)
 	}
-	e.close()
-	return out.Flush() // returns the first error of writing
+	return nil
 }

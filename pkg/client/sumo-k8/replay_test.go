@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 )
 
@@ -29,6 +33,49 @@ func testLongReplay(t *testing.T, s *service.Server) {
 	}
 	if exported.stderr != "" {
 		t.Errorf("an export says %s", exported.stderr)
+	}
+}
+
+// testReplayOfARunThatEnds exports a recording by the index that it had while the job ran.
+func testReplayOfARunThatEnds(t *testing.T, s *service.Server) {
+	u := tenant(t, s)
+	id := strings.TrimSpace(u.ok("submit", u.endless(), "--step-length", "0.001", "--replay-period", "0.001").stdout)
+	api, err := client.New(s.URL, client.Options{APIKey: u.env[apiKeyVariable]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var live client.Recording
+	for _, err := range api.Follow(t.Context(), id, "") {
+		if err == nil {
+			live, err = api.Replay(t.Context(), id)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(live.Segments) > 2 {
+			break
+		}
+	}
+	// Its first segment is read while the job runs, and the others afterwards.
+	first := live
+	first.Segments = first.Segments[:1]
+	var out bytes.Buffer
+	w := bufio.NewWriter(&out)
+	x := exporting{exporter: newFCD(w), last: math.MinInt64, got: func(int64) {}}
+	if err := x.segments(t.Context(), api, first); err != nil {
+		t.Fatal(err)
+	}
+	u.ok("cancel", id)
+	u.ends(exitCancelled, "logs", "-f", id)
+	whole, err := x.all(t.Context(), api, live)
+	if err != nil || !whole.Complete || whole.Attempt == live.Attempt {
+		t.Fatalf("%v, and the recording is of attempt %s, complete: %t", err, whole.Attempt, whole.Complete)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if again := u.ok("replay", "export", id, "--file", "-").stdout; out.String() != again {
+		t.Errorf("exported while the job ended: %d bytes, and afterwards %d", out.Len(), len(again))
 	}
 }
 

@@ -189,7 +189,7 @@ whole. The same changes are the same scenario. Files and folders whose names beg
 		}
 		a.print(s, func() {
 			fmt.Fprintln(a.out, s.ID)
-			a.derived(s.Derived, func(line string) { a.note("%s", line) })
+			a.step(s)
 			if !s.Created {
 				a.note("It was stored already.")
 			}
@@ -200,19 +200,36 @@ whole. The same changes are the same scenario. Files and folders whose names beg
 	return c
 }
 
-// derived shows how a scenario differs from its base, if it has one.
-func (a *app) derived(d *client.Derived, line func(string)) {
-	if d == nil {
-		return
+// step shows what a derivation has changed and, if it began with a derived scenario, how the result differs from the uploaded one.
+func (a *app) step(s client.Scenario) {
+	if s.Step == nil { // a service of an earlier release
+		s.Step = &client.Step{}
 	}
+	for _, line := range differences(s.Step.Changed, s.Step.Added, s.Step.Deleted) {
+		a.note("%s", line)
+	}
+	switch d := s.Derived; {
+	case d == nil:
+		a.note("With that it is the scenario as it was uploaded.")
+	case d.Base != s.Step.From:
+		a.note("Altogether, other than in the uploaded scenario %s:", d.Base)
+		for _, line := range differences(d.Changed, d.Added, d.Deleted) {
+			a.note("  %s", line)
+		}
+	}
+}
+
+// differences are lines that name files.
+func differences(changed, added, deleted []string) (lines []string) {
 	for _, kind := range []struct {
 		name  string
 		paths []string
-	}{{"Changed", d.Changed}, {"Added", d.Added}, {"Deleted", d.Deleted}} {
+	}{{"Changed", changed}, {"Added", added}, {"Deleted", deleted}} {
 		if len(kind.paths) > 0 {
-			line(kind.name + ": " + strings.Join(kind.paths, ", "))
+			lines = append(lines, kind.name+": "+strings.Join(kind.paths, ", "))
 		}
 	}
+	return lines
 }
 
 func (a *app) listScenariosCommand() *cobra.Command {
@@ -238,7 +255,7 @@ func (a *app) listScenariosCommand() *cobra.Command {
 
 func (a *app) listScenarios(ctx context.Context, api *client.Client, most int) error {
 	raw := []json.RawMessage{}
-	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "DERIVED FROM"}}
+	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "BASE"}}
 	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 		page, err := api.Scenarios(ctx, cursor, limit)
 		for _, s := range page.Scenarios {
@@ -283,11 +300,17 @@ func (a *app) getScenarioCommand() *cobra.Command {
 			a.print(s, func() {
 				rows := [][]string{{"scenario", s.ID}, {"name", s.Name}, {"size", size(s.Size) + ", unpacked " + size(s.UnpackedSize)}, {"stored",
 					clock(&s.CreatedAt)}}
-				if s.Derived != nil {
-					rows = append(rows, []string{"derived from", s.Derived.Base + ", " + size(s.Derived.AddedSize) + " of its own"})
+				d := s.Derived
+				if d != nil {
+					rows = append(rows, []string{"derived from", d.Base + ", " + size(d.AddedSize) + " of its own"})
 				}
 				a.table(rows)
-				a.derived(s.Derived, func(line string) { fmt.Fprintln(a.out, show.Printable(line)) })
+				if d != nil {
+					fmt.Fprintln(a.out, "\nOther than in the uploaded scenario, in one step or several:")
+					for _, line := range differences(d.Changed, d.Added, d.Deleted) {
+						fmt.Fprintln(a.out, "  "+show.Printable(line))
+					}
+				}
 				fmt.Fprintln(a.out)
 				a.configs(s.Configs)
 				fmt.Fprintln(a.out)

@@ -48,6 +48,7 @@ func TestAgainstTheService(t *testing.T) {
 		"plots":                                testPlots,
 		"recordings":                           testReplay,
 		"a long recording":                     testLongReplay,
+		"a recording whose run ends meanwhile": testReplayOfARunThatEnds,
 		"scenarios":                            testScenarios,
 		"webhooks":                             testWebhooks,
 		"versions":                             testVersions,
@@ -161,6 +162,14 @@ func testWebhooks(t *testing.T, s *service.Server) {
 	}
 	says(t, u.ok("webhooks", "remove", id[1]).stdout, "is removed")
 	u.ends(exitRefused, "webhooks", "show", id[1])
+
+	u.ok("webhooks", "add", target, "--events", "study.finished")
+	followed := u.ok("study", "run", u.network("square", nil), "--seeds", "1:2", "--follow")
+	about := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(followed.stderr)
+	if about == nil {
+		t.Fatalf("no study in %s", followed.stderr)
+	}
+	says(t, u.ok("webhooks", "deliveries").stdout, "JOB OR STUDY", "  study.finished  "+about[1]+"  WAITING  ")
 }
 
 func testVersions(t *testing.T, s *service.Server) {
@@ -741,8 +750,20 @@ func (u *user) derives(t *testing.T, id string) (derived, changes string) {
 	derived = strings.TrimSpace(made.stdout)
 	says(t, made.stderr, "Added: parking/new.add.xml\n")
 	says(t, u.ok("scenarios", "ls").stdout, derived+"  with parking  ", "  "+id+"\n")
-	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "Added: parking/new.add.xml", "grid.net.xml.gz")
+	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "in one step or several:\n  Added: parking/new.add.xml", "grid.net.xml.gz")
+	further := filepath.Join(u.dir, "further")
+	for name, text := range map[string]string{"parking/new.add.xml": "<additional></additional>\n", "notes.txt": "x"} {
+		file := filepath.Join(further, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more := u.ok("scenarios", "derive", derived, further)
+	says(t, more.stderr, "Changed: parking/new.add.xml\nAdded: notes.txt\nAltogether, other than in the uploaded scenario "+id+
+		":\n  Added: notes.txt, parking/new.add.xml\n")
+	u.ok("scenarios", "rm", strings.TrimSpace(more.stdout))
 	back := u.ok("scenarios", "derive", derived, "--delete", "parking/")
+	says(t, back.stderr, "Deleted: parking/new.add.xml\nWith that it is the scenario as it was uploaded.\n")
 	if strings.TrimSpace(back.stdout) != id {
 		t.Errorf("without its changes it is scenario %s, want %s", back.stdout, id)
 	}

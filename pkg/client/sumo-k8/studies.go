@@ -319,10 +319,10 @@ func (a *app) studyWarnings(s client.Study) {
 
 // showPoints prints the points with what has become of their runs.
 func (a *app) showPoints(s client.Study) {
-	rows := [][]string{{"POINT", "RUNS", "DONE", "ACTIVE", "FAILED", "CANCELLED"}}
+	rows := [][]string{{"POINT", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED"}}
 	for _, p := range s.Points {
 		rows = append(rows, []string{
-			s.PointLabel(p.Variant, p.Setting), strconv.Itoa(p.Needed), strconv.Itoa(p.Runs.Done), strconv.Itoa(p.Runs.Active),
+			s.PointLabel(p.Variant, p.Setting), strconv.Itoa(p.Needed), strconv.Itoa(p.Runs.Done), strconv.Itoa(p.Runs.Running),
 			strconv.Itoa(p.Runs.Failed), strconv.Itoa(p.Runs.Cancelled),
 		})
 	}
@@ -409,14 +409,14 @@ func (a *app) listStudiesCommand() *cobra.Command {
 			return err
 		}
 		raw := []json.RawMessage{}
-		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "ACTIVE", "FAILED", "CANCELLED", "CREATED"}}
+		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"}}
 		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 			f.Cursor, f.Limit = cursor, limit
 			page, err := api.Studies(ctx, f)
 			for _, s := range page.Studies {
 				raw = append(raw, s.JSON())
 				rows = append(rows, []string{
-					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Active),
+					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Running),
 					strconv.Itoa(s.Runs.Failed), strconv.Itoa(s.Runs.Cancelled), clock(s.CreatedAt),
 				})
 			}
@@ -540,7 +540,8 @@ func (a *app) extendStudyCommand() *cobra.Command {
 		"  sumo-k8 study extend $STUDY --value demand=1.4,1.6 --variant late=late.zip"
 	flags := c.Flags()
 	flags.StringVar(&seeds, "seeds", "", "further seeds: a range such as 11:20, or a list; those that are there already count once")
-	flags.StringArrayVar(&values, "value", nil, "further values of an axis, as AXIS=VALUE,VALUE, as with study run --axis; repeatable")
+	flags.StringArrayVar(&values, "value", nil,
+		"further values of an axis, as AXIS=VALUE,VALUE, as with study run --axis; those that are there already count once; repeatable")
 	flags.StringArrayVar(&variants, "variant", nil, "a further variant, as [NAME=]FILE.zip|FOLDER|SCENARIO; repeatable")
 	flags.IntVar(&maxParallel, "max-parallel", 0, "the most runs at a time")
 	flags.BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
@@ -570,6 +571,9 @@ func (a *app) extendStudyCommand() *cobra.Command {
 			}
 			if e.Variants, err = a.variants(ctx, api, variants, steered(before)); err != nil {
 				return err
+			}
+			if known := before.Plan.Known(e); len(known) > 0 {
+				a.note("There already, and left as they are: %s.", strings.Join(known, ", "))
 			}
 		}
 		s, err := api.ExtendStudy(ctx, args[0], e)

@@ -46,7 +46,8 @@ func testStudies(t *testing.T, s *service.Server) {
 	if o := u.ok(append(same, "--cache", "refresh")...); strings.Contains(o.stdout, "cache") {
 		t.Errorf("with --cache refresh: %s", o.stdout)
 	}
-	says(t, u.ok("study", "extend", id, "--seeds", "3:4", "--value", "demand=1.5", "-f").stderr, "3 points, 12 runs", "12/12 done")
+	says(t, u.ok("study", "extend", id, "--seeds", "3:4", "--value", "demand=0.5,1.0,1.5", "-f").stderr,
+		"There already, and left as they are: demand 0.5, demand 1.0.", "3 points, 12 runs", "12/12 done")
 
 	dir := filepath.Join(t.TempDir(), "out")
 	says(t, u.ok("study", "results", id, "--name", "statistics.xml", "--dir", dir).stdout, "12 files of 12 runs")

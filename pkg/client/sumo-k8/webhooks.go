@@ -20,7 +20,7 @@ import (
 )
 
 func (a *app) webhooksCommand() *cobra.Command {
-	return group("webhooks", "Have events of jobs sent to a web server, and see what was sent",
+	return group("webhooks", "Have events of jobs and studies sent to a web server, and see what was sent",
 		a.listWebhooksCommand(), a.addWebhookCommand(), a.showWebhookCommand(), a.setWebhookCommand(),
 		a.switchWebhookCommand("pause", "Send nothing more to a webhook until it is resumed", false),
 		a.switchWebhookCommand("resume", "Go on sending events to a webhook that was paused or disabled", true),
@@ -150,10 +150,10 @@ func (w *webhookFlags) change(flags *pflag.FlagSet) (c client.WebhookChange) {
 func (a *app) addWebhookCommand() *cobra.Command {
 	var w webhookFlags
 	c := &cobra.Command{
-		Use: "add URL", Short: "Have events of your jobs sent to a URL and print the secret", Args: cobra.ExactArgs(1),
+		Use: "add URL", Short: "Have events of your jobs and studies sent to a URL and print the secret", Args: cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		Long: `Has events of your jobs POSTed to a URL, and prints the secret that verifies them. It is shown only once: store it
-where your receiver reads it.`,
+		Long: `Has events of your jobs and studies POSTed to a URL, and prints the secret that verifies them. It is shown only once:
+store it where your receiver reads it.`,
 		Example: "  sumo-k8 webhooks add https://example.org/sumo --events finished --label study=noise",
 	}
 	w.add(c)
@@ -339,14 +339,15 @@ func (a *app) deliveriesCommand() *cobra.Command {
 
 func (a *app) deliveries(ctx context.Context, api *client.Client, f client.DeliveryFilter, most int) error {
 	raw := []json.RawMessage{}
-	rows := [][]string{{"DELIVERY", "EVENT", "JOB", "STATE", "ATTEMPTS", "CREATED", "NEXT", "LAST ANSWER"}}
+	rows := [][]string{{"DELIVERY", "EVENT", "JOB OR STUDY", "STATE", "ATTEMPTS", "CREATED", "NEXT", "LAST ANSWER"}}
 	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
 		f.Cursor, f.Limit = cursor, limit
 		page, err := api.Deliveries(ctx, f)
 		for _, d := range page.Deliveries {
 			raw = append(raw, d.JSON())
 			rows = append(rows, []string{
-				d.ID, string(d.Event), d.JobID, string(d.State), strconv.Itoa(d.Attempts), clock(&d.CreatedAt), clock(d.NextAttemptAt), answerOf(d),
+				d.ID, string(d.Event), cmp.Or(d.JobID, d.StudyID), string(d.State), strconv.Itoa(d.Attempts), clock(&d.CreatedAt),
+				clock(d.NextAttemptAt), answerOf(d),
 			})
 		}
 		return len(page.Deliveries), page.NextCursor, err

@@ -164,7 +164,9 @@ func (d *DB) Points(ctx context.Context, tenantID, id string) ([]study.Point, er
 			Number: p.Point, Variant: p.Variant, Setting: p.Setting, ScenarioDigest: p.ScenarioDigest, ScenarioKey: p.ScenarioKey,
 			OverlayKey: p.OverlayKey, CPURequest: p.CPURequest, MemoryGi: p.MemoryGi, Options: p.Options, TimeoutSeconds: p.TimeoutSeconds,
 			Warnings: p.Warnings, CoreSeconds: p.CoreSeconds, Work: p.Work,
-			Counts: study.Counts{Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached},
+			Counts: study.Counts{
+				Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Running: r.Running, Cached: r.Cached,
+			},
 		}
 	}), nil
 }
@@ -207,8 +209,8 @@ func (d *DB) ListStudies(ctx context.Context, tenantID string, f study.Filter, a
 		return toStudy(db.Study{
 			ID: r.ID, TenantID: tenantID, Name: r.Name, State: r.State, Message: r.Message, Priority: r.Priority, Labels: r.Labels,
 			MaxParallel: r.MaxParallel, StopShare: r.StopShare, CancelRequested: r.CancelRequested, Runs: r.Runs, Succeeded: r.Succeeded,
-			Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached, CoreSeconds: r.CoreSeconds, Version: r.Version,
-			CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
+			Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Running: r.Running, Cached: r.Cached, CoreSeconds: r.CoreSeconds,
+			Version: r.Version, CreatedAt: r.CreatedAt, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		}, "")
 	}), nil
 }
@@ -483,8 +485,8 @@ func toStudy(r db.Study, namespace string) study.Study {
 		CreatedAt: r.CreatedAt, StartedAt: r.StartedAt,
 		FinishedAt: r.FinishedAt, UpdatedAt: r.UpdatedAt,
 		Counts: study.Counts{
-			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached,
-			CoreSeconds: r.CoreSeconds,
+			Runs: r.Runs, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Running: r.Running,
+			Cached: r.Cached, CoreSeconds: r.CoreSeconds,
 		},
 	}
 }

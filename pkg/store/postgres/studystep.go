@@ -28,6 +28,7 @@ type judged struct {
 	Failed      int         `json:"failed"`
 	Cancelled   int         `json:"cancelled"`
 	Active      int         `json:"active"`
+	Running     int         `json:"running"`
 	Cached      int         `json:"cached"`
 	CoreSeconds float64     `json:"core_seconds"`
 }
@@ -43,14 +44,16 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		return 0, translate(err, "counting runs of studies")
 	}
 	var updates []judged
-	var ended, stopping []string // studies of which runs have ended, and whose runs are to be stopped
+	var ended []string                        // studies of which runs have ended
+	var stopping db.CancelRunsOfStudiesParams // studies whose runs are to be stopped
 	for _, r := range rows {
 		s := study.Study{StopShare: r.StopShare, CancelRequested: r.CancelRequested}
 		if r.Oversized {
 			s.Message = oversized
 		}
 		c := study.Counts{
-			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive, Cached: r.NowCached,
+			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive, Running: r.NowRunning,
+			Cached: r.NowCached,
 		}
 		state, message, stop := s.Judge(c)
 		if r.Sequential && (state == study.Succeeded || state == study.Incomplete) {
@@ -76,18 +79,20 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 			}
 		}
 		u := judged{
-			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop, Unplaced: r.Placed < r.Runs,
-			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Cached: c.Cached, CoreSeconds: r.CoreSeconds,
+			ID: r.ID, Version: r.Version, State: state, Message: message, Stop: r.CancelRequested || stop != "", Unplaced: r.Placed < r.Runs,
+			Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Running: c.Running, Cached: c.Cached,
+			CoreSeconds: r.CoreSeconds,
 		}
 		if state == study.Succeeded || state == study.Incomplete {
 			u.Stop = false // it came too late
 		}
-		if stop && c.Active > 0 {
-			stopping = append(stopping, r.ID)
+		if stop != "" && c.Active > 0 {
+			stopping.Studies, stopping.Messages = append(stopping.Studies, r.ID), append(stopping.Messages, stop)
 		}
 		before := judged{
 			ID: r.ID, Version: r.Version, State: study.Running, Message: r.Message, Stop: r.CancelRequested, Unplaced: r.Unplaced,
-			Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Cached: r.Cached, CoreSeconds: r.CoreSeconds,
+			Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active, Running: r.Running, Cached: r.Cached,
+			CoreSeconds: r.CoreSeconds,
 		}
 		if u == before && (r.StartedAt != nil || !r.Begun) {
 			continue
@@ -123,8 +128,8 @@ func (d *DB) round(ctx context.Context, r db.CountStudiesRow) (next []int64, rem
 }
 
 // writeStudies writes what a runs takes before the counts that show that some have ended: if that fails, it is repeated with them.
-func (d *DB) writeStudies(ctx context.Context, updates []judged, ended, stopping []string) error {
-	if len(stopping) > 0 {
+func (d *DB) writeStudies(ctx context.Context, updates []judged, ended []string, stopping db.CancelRunsOfStudiesParams) error {
+	if len(stopping.Studies) > 0 {
 		if err := d.q.CancelRunsOfStudies(ctx, stopping); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -108,6 +109,43 @@ func TestAStudyFollowsItsRuns(t *testing.T) {
 	is(1, "SUCCEEDED 4 of 4: 0 failed, 0 cancelled, 0 active, 74 s")
 }
 
+func TestRunsOfAChunkThatWaitForTheirTurnAreNotRunning(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	id := newStudy(t, d, "acme", testStudy{points: 2, seeds: 10, coreSeconds: 1})
+	chunks, _ := claimed(t, d, "acme", 9)
+	jobs := chunks[0].Jobs
+	stepStudies(t, d)
+	version := func() int64 {
+		v, err := d.StudyVersion(t.Context(), "acme", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for running, j := range jobs[:3] {
+		before := version()
+		end(t, d, job.Running, 1, j)
+		if n := stepStudies(t, d); n != 1 || version() == before {
+			t.Errorf("a start that followers do not see: %d changed", n)
+		}
+		listed, err := d.ListStudies(t.Context(), "acme", study.Filter{}, "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points, err := d.Points(t.Context(), "acme", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for from, got := range map[string]study.Counts{"list": listed[0].Counts, "points": study.Counts{}.Sum(points)} {
+			if got.Running != running+1 || got.Active != len(jobs) {
+				t.Errorf("%s: %d of %d active runs are running, want %d of %d", from, got.Running, got.Active, running+1, len(jobs))
+			}
+		}
+	}
+}
+
 func TestAStudyWithTooManyFailuresStops(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -135,10 +173,29 @@ func TestAStudyWithTooManyFailuresStops(t *testing.T) {
 			t.Errorf("a %s run is to be stopped: %t", got.State, got.CancelRequested)
 		}
 	}
-	end(t, d, job.Cancelled, 1, jobs[4:]...)
+	const why = "3 of 20 runs failed, more than the share of 0.1 in on_failure.stop_share allows."
+	if s, err := d.Study(t.Context(), "acme", id); err != nil || s.Message != "Being stopped: "+why {
+		t.Errorf("meanwhile it says %q, %v", s.Message, err)
+	}
+	byUser, err := d.RequestCancel(t.Context(), "acme", jobs[5].ID)
+	if err != nil || !byUser.CancelRequested {
+		t.Fatalf("%+v, %v", byUser, err)
+	}
+	end(t, d, job.Cancelled, 1, jobs[4:10]...)
+	end(t, d, job.Failed, 1, jobs[10:]...) // as engines report what they stop
 	stepStudies(t, d)
 	if got, want := shown(t, d, id), "FAILED 1 of 20: 3 failed, 16 cancelled, 0 active, 20 s"; got != want {
 		t.Errorf("it is %s, want %s", got, want)
+	}
+	for _, j := range jobs[4:] {
+		got := read(t, d, "acme", j.ID)
+		if got.Reason != simulation.Cancelled || got.Message != "Stopped because of other runs of its study: "+why {
+			t.Errorf("a run that was stopped says %s %q", got.Reason, got.Message)
+		}
+	}
+	s, err := d.Study(t.Context(), "acme", id)
+	if want := why + " 16 were not run to the end."; err != nil || s.Message != want {
+		t.Errorf("it says %q, %v; want %q", s.Message, err, want)
 	}
 }
 
@@ -168,6 +225,9 @@ func TestACancelledStudyStopsItsRunsAndStartsNone(t *testing.T) {
 	}
 	end(t, d, job.Cancelled, 1, chunks[0].Jobs...)
 	stepStudies(t, d)
+	if got := read(t, d, "acme", chunks[0].Jobs[0].ID).Message; got != "Cancelled on request." {
+		t.Errorf("a run of it says %q", got)
+	}
 	if got, want := shown(t, d, works), "CANCELLED 0 of 20: 0 failed, 3 cancelled, 0 active, 3 s, more to start"; got != want {
 		t.Errorf("then it is %s, want %s", got, want)
 	}
@@ -190,7 +250,7 @@ func TestAStepLeavesAStudyAloneThatChangesMeanwhile(t *testing.T) {
 	}
 	change(t, d, id, "runs = 3, unplaced = true")
 	stale := judged{ID: id, Version: rows[0].Version, State: "INCOMPLETE", Failed: 2}
-	if err := d.writeStudies(t.Context(), []judged{stale}, nil, nil); err != nil {
+	if err := d.writeStudies(t.Context(), []judged{stale}, nil, db.CancelRunsOfStudiesParams{}); err != nil {
 		t.Fatal(err)
 	}
 	stepStudies(t, d)
@@ -433,10 +493,15 @@ func TestATenantWithAStudyIsRetiredByForceOnly(t *testing.T) {
 	d := setup(t)
 	newTenant(t, d, "acme", roomy)
 	id := newStudy(t, d, "acme", testStudy{seeds: 2})
+	atWork := inState(t, d, "acme", job.Running)
 	_, err := d.RetireTenant(t.Context(), "acme", false)
 	wantCode(t, err, problem.Conflict)
 	if _, err := d.RetireTenant(t.Context(), "acme", true); err != nil {
 		t.Fatal(err)
+	}
+	end(t, d, job.Cancelled, 1, atWork)
+	if got := read(t, d, "acme", atWork.ID).Message; got != "Cancelled because its tenant was deleted." {
+		t.Errorf("a job that ran says %q", got)
 	}
 	stepStudies(t, d)
 	if got, want := shown(t, d, id), "CANCELLED 0 of 2: 0 failed, 0 cancelled, 0 active, 0 s, more to start, not begun"; got != want {

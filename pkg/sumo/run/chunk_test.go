@@ -257,7 +257,7 @@ func TestOneRunsEndLeavesTheOthersUntouched(t *testing.T) {
 		}{
 			{config: "good"},
 			{config: "broken", reason: simulation.InvalidScenario, message: "'lost' has no valid route"},
-			{config: "long", cancel: true, reason: simulation.Cancelled, message: "Cancelled on request. The simulation was at"},
+			{config: "long", cancel: true, reason: simulation.Cancelled, message: "The run was cancelled. The simulation was at"},
 			{config: "good"},
 			{
 				config: "long", change: func(r *chunk.Run) { r.TimeoutSeconds = 2 },

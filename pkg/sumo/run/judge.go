@@ -167,7 +167,7 @@ func (f fate) stopMessage() string {
 	case simulation.OutputTooLarge:
 		what = "The run was stopped because it exceeded its output limit"
 	case simulation.Cancelled:
-		what = "Cancelled on request"
+		what = "The run was cancelled"
 	}
 	kept := "What SUMO had written by then is kept."
 	if f.signal == syscall.SIGKILL {

@@ -80,7 +80,7 @@ func derivedOf(t *testing.T, base, changes files, deleted ...string) (zip, overl
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, _, err := in.Derive(t.Context(), tenant.Tenant{}, scenario.Derivation{
+	made, _, _, err := in.Derive(t.Context(), tenant.Tenant{}, scenario.Derivation{
 		From: stored.Digest, Files: bytes.NewReader(parts[1]), Delete: deleted,
 	})
 	if err != nil {

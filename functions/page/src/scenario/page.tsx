@@ -120,7 +120,8 @@ function DerivedFrom({ of: d }: { of: Schemas["Derived"] }) {
 	return (
 		<Card title="Derived" beside={<span class="muted small">{bytes(d.added_size)} stored besides its base</span>}>
 			<p>
-				From <a href={linkTo("scenarios", d.base)}>{d.base.slice(0, 12)}…</a>, which may have been deleted since.
+				In one step or several, from <a href={linkTo("scenarios", d.base)}>{d.base.slice(0, 12)}…</a> as it was uploaded, which may have been deleted
+				since. The files that differ from that one:
 			</p>
 			<ul class="plain">
 				{kinds.map(([kind, files]) =>

@@ -77,7 +77,7 @@ const PointCell = memo(function PointCell({ id, point, label, of, range, needed 
 				<Interval cell={of} range={range} />
 				<span class="counts">
 					<span>{runs.succeeded === needed ? `n = ${e?.n ?? runs.succeeded}` : `${whole(runs.succeeded)} of ${whole(needed)}`}</span>
-					{runs.active > 0 && <span class="at-work">{runs.active} active</span>}
+					{runs.running > 0 && <span class="at-work">{runs.running} running</span>}
 					{missing > 0 && (
 						<span class="missing" title={reasonsText(fate?.reasons)}>
 							<span aria-hidden="true">▲ </span>

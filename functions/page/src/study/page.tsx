@@ -78,7 +78,7 @@ function Facts({ study, live, connected }: { study: Study; live: Live; connected
 				{isOpen(status) && <Progress share={runs.planned > 0 ? runs.done / runs.planned : 0} label="Progress" />}
 				<span class="muted">
 					{whole(runs.done)} of {plural(runs.planned, "run")}
-					{runs.active > 0 && `, ${runs.active} active`}
+					{runs.running > 0 && `, ${whole(runs.running)} running`}
 					{runs.cached > 0 && `, ${whole(runs.cached)} from the cache`}
 				</span>
 				{missing > 0 && <strong class="warn">{plural(missing, "run")} missing</strong>}

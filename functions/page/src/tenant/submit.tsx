@@ -154,8 +154,8 @@ function Form({ original, given }: { original?: Job; given: Fields }) {
 		}
 		if (labels) form.set("labels", JSON.stringify(labels));
 		if (fields.program) form.set(fields.program, JSON.stringify(programOf(fields)));
-		// A tool writes none of these.
-		if (chosen.length > 0 && fields.program !== "tool") form.set("outputs", chosen.join(","));
+		// Neither a tool nor a check writes any of these.
+		if (chosen.length > 0 && !check && fields.program !== "tool") form.set("outputs", chosen.join(","));
 		for (const name of ways) {
 			// Only what SUMO simulates can be recorded. What an earlier job recorded of its run stays.
 			if (name !== "replay") form.set(name, "true");

@@ -374,9 +374,9 @@ function Row({ delivery: d, reload }: { delivery: Delivery; reload: () => void }
 			<td class="name">
 				<strong>{title}</strong>
 				{d.study_id ? (
-					<span class="id" title={`Study ${d.study_id}`}>
+					<a class="id" href={linkTo("studies", d.study_id)} title={`Study ${d.study_id}`}>
 						study …{d.study_id.slice(-8)}
-					</span>
+					</a>
 				) : (
 					<a class="id" href={linkTo("jobs", d.job_id)} title={`Job ${d.job_id}`}>
 						…{d.job_id.slice(-8)}

@@ -15,7 +15,7 @@ import (
 
 // Tally is what has become of runs.
 type Tally struct {
-	Planned, Succeeded, Failed, Cancelled, Active int
+	Planned, Succeeded, Failed, Cancelled, Running int
 }
 
 // Done is how many have ended.
@@ -26,7 +26,7 @@ func (t Tally) String() string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{t.Active, "active"}, {t.Failed, "failed"}, {t.Cancelled, "cancelled"}} {
+	}{{t.Running, "running"}, {t.Failed, "failed"}, {t.Cancelled, "cancelled"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.word)
 		}
@@ -85,7 +85,7 @@ func Event(d Study, e client.StudyEvent, points int) {
 }
 
 func tallyOf(r client.StudyRuns, planned int) Tally {
-	return Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Active: r.Active}
+	return Tally{Planned: planned, Succeeded: r.Succeeded, Failed: r.Failed, Cancelled: r.Cancelled, Running: r.Running}
 }
 
 // PointLabels names the points of a study.

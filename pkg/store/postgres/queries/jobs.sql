@@ -150,6 +150,7 @@ SET cancel_requested = true,
     state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
     reason      = CASE state WHEN 'QUEUED' THEN 'Cancelled' ELSE reason END,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled because its tenant was deleted.' ELSE message END,
+    cancel_message = 'Cancelled because its tenant was deleted.',
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = @tenant_id AND state IN ('QUEUED', 'PENDING', 'RUNNING');
 
@@ -243,7 +244,7 @@ WITH observed AS (
     UPDATE jobs j
     SET state        = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'CANCELLED' ELSE o.state END,
         reason       = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled' ELSE o.reason END,
-        message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled on request.'
+        message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN j.cancel_message
                             -- An empty message keeps the one of the same state, such as why a run was restarted.
                             WHEN o.message = '' AND o.state = j.state THEN j.message
                             ELSE o.message END,

@@ -31,7 +31,7 @@ SELECT version FROM studies WHERE tenant_id = @tenant_id AND id = @id;
 -- name: ListStudies :many
 -- A page of a tenant's studies, newest first, without their plans, which may be long.
 SELECT id, name, state, message, priority, labels, max_parallel, stop_share, cancel_requested, runs, succeeded,
-       failed, cancelled, active, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
+       failed, cancelled, active, running, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
 FROM studies
 WHERE tenant_id = @tenant_id
   AND (sqlc.narg(after)::uuid IS NULL OR id < sqlc.narg(after))
@@ -41,13 +41,14 @@ ORDER BY id DESC LIMIT @most::integer;
 
 -- name: PointsOfStudy :many
 SELECT sqlc.embed(p), coalesce(r.succeeded, 0)::integer AS succeeded, coalesce(r.failed, 0)::integer AS failed,
-       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.cached, 0)::integer AS cached
+       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.running, 0)::integer AS running,
+       coalesce(r.cached, 0)::integer AS cached
 FROM study_points p
 JOIN studies s ON s.id = p.study_id AND s.tenant_id = @tenant_id
 LEFT JOIN (
     SELECT j.point, count(*) FILTER (WHERE j.state = 'SUCCEEDED') AS succeeded, count(*) FILTER (WHERE j.state = 'FAILED') AS failed,
            count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active,
-           count(j.cached_from) AS cached
+           count(*) FILTER (WHERE j.state = 'RUNNING') AS running, count(j.cached_from) AS cached
     FROM jobs j
     WHERE j.study_id = @study_id AND NOT j.superseded
     GROUP BY j.point

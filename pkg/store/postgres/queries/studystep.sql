@@ -1,9 +1,9 @@
 -- name: CountStudies :many
 -- What has become of the runs of each study that goes on, beside what is on record of it.
 SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
-       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.cached,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_cached, n.core_seconds::float8 AS core_seconds,
-       n.begun,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.running, s.cached,
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
+       n.core_seconds::float8 AS core_seconds, n.begun,
        (s.unplaced AND EXISTS (
            SELECT 1 FROM study_points p
            WHERE p.study_id = s.id AND (p.cpu_request > t.max_cpu OR p.memory_gi > t.max_memory_gi)
@@ -17,6 +17,7 @@ CROSS JOIN LATERAL (
            (count(*) FILTER (WHERE j.state = 'FAILED'))::integer AS now_failed,
            (count(*) FILTER (WHERE j.state = 'CANCELLED'))::integer AS now_cancelled,
            (count(*) FILTER (WHERE j.finished_at IS NULL))::integer AS now_active,
+           (count(*) FILTER (WHERE j.state = 'RUNNING'))::integer AS now_running,
            count(j.cached_from)::integer AS now_cached,
            coalesce(sum(extract(epoch FROM j.finished_at - j.started_at) * j.cpu_request), 0) AS core_seconds,
            (count(j.started_at) > 0)::boolean AS begun
@@ -36,6 +37,7 @@ SET state            = u ->> 'state',
     failed           = (u ->> 'failed')::integer,
     cancelled        = (u ->> 'cancelled')::integer,
     active           = (u ->> 'active')::integer,
+    running          = (u ->> 'running')::integer,
     cached           = (u ->> 'cached')::integer,
     core_seconds     = (u ->> 'core_seconds')::float8,
     started_at       = coalesce(s.started_at, (SELECT min(j.started_at) FROM jobs j WHERE j.study_id = s.id AND NOT j.superseded)),
@@ -65,8 +67,9 @@ WHERE p.study_id = m.study_id AND p.point = m.point
   AND (p.core_seconds IS NULL OR abs(p.core_seconds - m.mean) > 0.05 * p.core_seconds);
 
 -- name: CancelRunsOfStudies :exec
-UPDATE jobs SET cancel_requested = true
-WHERE study_id = ANY (@study_ids::uuid[]) AND state IN ('PENDING', 'RUNNING') AND NOT superseded AND NOT cancel_requested;
+UPDATE jobs j SET cancel_requested = true, cancel_message = s.message
+FROM (SELECT unnest(@studies::uuid[]) AS study_id, unnest(@messages::text[]) AS message) AS s
+WHERE j.study_id = s.study_id AND j.state IN ('PENDING', 'RUNNING') AND NOT j.superseded AND NOT j.cancel_requested;
 
 -- name: DeleteIdleChunks :exec
 DELETE FROM chunks c

@@ -98,10 +98,10 @@ def study_card(study: types.Study) -> str:
     if shown:
         lines = "".join(
             f'<tr><td style="text-align:left">{html.escape(point_label(p))}</td><td>{p["runs"]["succeeded"]}</td>'
-            f"<td>{p['runs']['failed']}</td><td>{p['runs']['active']}</td></tr>"
+            f"<td>{p['runs']['failed']}</td><td>{p['runs']['running']}</td></tr>"
             for p in shown
         )
-        head = '<tr><th style="text-align:left">point</th><th>succeeded</th><th>failed</th><th>active</th></tr>'
+        head = '<tr><th style="text-align:left">point</th><th>succeeded</th><th>failed</th><th>running</th></tr>'
         more = f"<div>and {len(points) - len(shown)} more points</div>" if len(points) > len(shown) else ""
         text += f"<table>{head}{lines}</table>{more}"
     return text

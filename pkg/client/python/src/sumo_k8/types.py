@@ -639,7 +639,9 @@ class Extension(TypedDict):
     on_failure: NotRequired[OnFailure]
     replications: NotRequired[Replications]
     values: NotRequired[dict[str, list[Any]]]
+    """Further values of axes, by the axis. Those that are there already stay as they are."""
     variants: NotRequired[list[Variant]]
+    """Further variants. One that is there already, with the same scenario and run, stays as it is."""
 
 
 class Failure(TypedDict):
@@ -1123,7 +1125,9 @@ class Node(TypedDict):
 
 class OnFailure(TypedDict):
     stop_share: float
-    """When more than this share of the runs has failed, the rest is not started, and the study is FAILED."""
+    """When more than this share of the runs has failed, no further run starts, those at work are stopped, and the study
+    is FAILED.
+    """
 
 
 class Options(TypedDict):
@@ -1260,8 +1264,8 @@ class PointFate(TypedDict):
 
 class PointRuns(TypedDict):
     active: int
-    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
-    more than that.
+    """Handed over, and not ended: those that are running, and those that wait for their turn. Runs are handed over in
+    groups of up to 200, of which a few run at a time.
     """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
@@ -1271,6 +1275,8 @@ class PointRuns(TypedDict):
     done: int
     """Ended, in whatever way."""
     failed: int
+    running: int
+    """Those of active that are being simulated now: at most max_parallel."""
     succeeded: int
 
 
@@ -1506,7 +1512,7 @@ class RetryStudyAnswerBody(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -1571,7 +1577,7 @@ class S3RequestBody(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     premium_sim: NotRequired[bool]
     """Same as priority high."""
     priority: NotRequired[Literal["low", "normal", "high"]]
@@ -1631,7 +1637,9 @@ class Scenario(TypedDict):
     """What can be run: one entry per .sumocfg."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     files: list[File]
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
@@ -1686,7 +1694,9 @@ class ScenarioSummary(TypedDict):
     """What can be run: one entry per .sumocfg."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
     changed and added files with their content, and its deleted files: the same changes are stored once.
@@ -1795,6 +1805,14 @@ class Stats(TypedDict):
     succeeded: int
 
 
+Step = TypedDict("Step", {
+    "added": "list[str]",
+    "changed": "list[str]",
+    "deleted": "list[str]",
+    "from": "str",
+})
+
+
 class StopLine(TypedDict):
     index: int
     """Of the link: its place in the signal's states."""
@@ -1811,7 +1829,9 @@ class StoredScenario(TypedDict):
     """False if the scenario was stored already."""
     created_at: str
     derived: NotRequired[Derived]
-    """How it differs from its base; absent if it was uploaded."""
+    """How it differs from its base, the uploaded scenario that it was derived from in one step or several; absent if it
+    was uploaded.
+    """
     files: list[File]
     id: str
     """SHA-256 of the zip: the same upload is stored once. Of a derived scenario, SHA-256 of a list of its base, its
@@ -1821,6 +1841,10 @@ class StoredScenario(TypedDict):
     """Given with the first upload; may be empty."""
     size: int
     """Size of the zip in bytes; for a derived scenario, with what it adds to its base's."""
+    step: NotRequired[Step]
+    """In the answer to a derivation, what it has differently from the scenario that the call named, which may be
+    derived itself; derived has all that differs from their common base.
+    """
     unpacked_size: int
     """Total size of the files in bytes."""
     warnings: list[str]
@@ -1886,7 +1910,7 @@ class Study(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -2035,7 +2059,7 @@ class StudyRun(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | StudyRunReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to
@@ -2063,8 +2087,8 @@ class StudyRun(TypedDict):
 
 class StudyRuns(TypedDict):
     active: int
-    """Starting or running. Runs are handed over in groups, of which at most max_parallel run at a time, so there may be
-    more than that.
+    """Handed over, and not ended: those that are running, and those that wait for their turn. Runs are handed over in
+    groups of up to 200, of which a few run at a time.
     """
     cached: int
     """How many of the succeeded runs have results that were taken from the cache; in the answer to a submission or a
@@ -2075,6 +2099,8 @@ class StudyRuns(TypedDict):
     """Ended, in whatever way."""
     failed: int
     planned: int
+    running: int
+    """Those of active that are being simulated now: at most max_parallel."""
     succeeded: int
 
 
@@ -2109,7 +2135,7 @@ class StudySummary(TypedDict):
     """Of the first run."""
     status: NotRequired[Literal["RUNNING", "SUCCEEDED", "INCOMPLETE", "FAILED", "CANCELLED"]]
     """SUCCEEDED: every run has. INCOMPLETE: every run has ended, and some have not succeeded. FAILED: more runs failed
-    than on_failure allows, so the rest was not started. Absent in the answer to a dry run.
+    than on_failure allows, so the rest was stopped or not started. Absent in the answer to a dry run.
     """
     study_id: NotRequired[str]
     """Absent in the answer to a dry run."""
@@ -2577,7 +2603,7 @@ class SubmissionOptions(TypedDict):
     memory_gi: NotRequired[int]
     """GiB."""
     outputs: NotRequired[list[Literal["summary", "tripinfo", "statistics", "fcd", "emission", "edgedata", "queue", "lanechange", "stop"]]]
-    """Output files wanted besides summary, tripinfo and statistics."""
+    """Output files wanted besides summary, tripinfo and statistics. Not with tool or check."""
     priority: NotRequired[Literal["low", "normal", "high"]]
     replay: NotRequired[bool | SubmissionOptionsReplay2]
     """Records the run, so that it can be watched while it goes on and afterwards: true, or an object that says what to

@@ -30,7 +30,7 @@ FROM (
 ) AS found
 JOIN jobs s ON s.id = found.source
 WHERE j.id = found.id
-RETURNING j.id, j.tenant_id, j.namespace, j.name, j.scenario_digest, j.scenario_key, j.state, j.reason, j.message, j.progress, j.cpu_request, j.memory_gi, j.priority, j.options, j.timeout_seconds, j.labels, j.task_token, j.progress_webhook, j.attempt, j.cancel_requested, j.sumo_version, j.summary, j.results, j.results_pruned, j.submitted_at, j.dispatched_at, j.started_at, j.finished_at, j.updated_at, j.traceparent, j.confinement, j.warnings, j.problems, j.answers_task, j.imported_id, j.imported, j.study_id, j.point, j.replication, j.chunk_id, j.superseded, j.results_key, j.metrics, j.overlay_key, j.lost, j.kept_scenario, j.work, j.cached_from, j.image
+RETURNING j.id, j.tenant_id, j.namespace, j.name, j.scenario_digest, j.scenario_key, j.state, j.reason, j.message, j.progress, j.cpu_request, j.memory_gi, j.priority, j.options, j.timeout_seconds, j.labels, j.task_token, j.progress_webhook, j.attempt, j.cancel_requested, j.sumo_version, j.summary, j.results, j.results_pruned, j.submitted_at, j.dispatched_at, j.started_at, j.finished_at, j.updated_at, j.traceparent, j.confinement, j.warnings, j.problems, j.answers_task, j.imported_id, j.imported, j.study_id, j.point, j.replication, j.chunk_id, j.superseded, j.results_key, j.metrics, j.overlay_key, j.lost, j.kept_scenario, j.work, j.cached_from, j.image, j.cancel_message
 `
 
 // The cache of work that was done before. Who takes from it, and who releases results, holds the tenant's row: so what is taken is there, and
@@ -95,6 +95,7 @@ func (q *Queries) AnswerFromCache(ctx context.Context, ids []string) ([]Job, err
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func (q *Queries) ActiveChunks(ctx context.Context, ids []string) ([]string, err
 }
 
 const activeJobs = `-- name: ActiveJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs WHERE state IN ('PENDING', 'RUNNING') ORDER BY id LIMIT $1::integer
 `
 
 func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
@@ -104,6 +104,7 @@ func (q *Queries) ActiveJobs(ctx context.Context, most int) ([]Job, error) {
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -135,7 +136,7 @@ func (q *Queries) ActiveUsage(ctx context.Context, tenantID string) (ActiveUsage
 }
 
 const allJobs = `-- name: AllJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs
 WHERE study_id IS NULL AND ($1::uuid IS NULL OR id < $1)
 ORDER BY id DESC LIMIT $2::integer
 `
@@ -205,6 +206,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -217,7 +219,7 @@ func (q *Queries) AllJobs(ctx context.Context, arg AllJobsParams) ([]Job, error)
 }
 
 const allJobsInState = `-- name: AllJobsInState :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs
 WHERE state = $1 AND study_id IS NULL AND ($2::uuid IS NULL OR id < $2)
 ORDER BY id DESC LIMIT $3::integer
 `
@@ -287,6 +289,7 @@ func (q *Queries) AllJobsInState(ctx context.Context, arg AllJobsInStateParams) 
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -327,7 +330,7 @@ WITH observed AS (
     UPDATE jobs j
     SET state        = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'CANCELLED' ELSE o.state END,
         reason       = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled' ELSE o.reason END,
-        message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN 'Cancelled on request.'
+        message      = CASE WHEN j.cancel_requested AND o.ended AND o.state <> 'SUCCEEDED' THEN j.cancel_message
                             -- An empty message keeps the one of the same state, such as why a run was restarted.
                             WHEN o.message = '' AND o.state = j.state THEN j.message
                             ELSE o.message END,
@@ -434,7 +437,7 @@ const dispatch = `-- name: Dispatch :many
 UPDATE jobs
 SET state = 'PENDING', message = '', attempt = attempt + 1, dispatched_at = now()
 WHERE id = ANY ($1::uuid[]) AND state = 'QUEUED'
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message
 `
 
 func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
@@ -496,6 +499,7 @@ func (q *Queries) Dispatch(ctx context.Context, ids []string) ([]Job, error) {
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -548,7 +552,7 @@ func (q *Queries) Events(ctx context.Context, arg EventsParams) ([]JobEvent, err
 }
 
 const expiredResults = `-- name: ExpiredResults :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs
 WHERE finished_at < $1::timestamptz AND NOT results_pruned AND study_id IS NULL
 ORDER BY finished_at
 LIMIT $2::integer
@@ -619,6 +623,7 @@ func (q *Queries) ExpiredResults(ctx context.Context, arg ExpiredResultsParams) 
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -729,7 +734,7 @@ func (q *Queries) ImportJobs(ctx context.Context, jobs []byte) ([]*string, error
 }
 
 const importedJobOfTenant = `-- name: ImportedJobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND imported_id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs WHERE tenant_id = $1 AND imported_id = $2
 `
 
 type ImportedJobOfTenantParams struct {
@@ -790,6 +795,7 @@ func (q *Queries) ImportedJobOfTenant(ctx context.Context, arg ImportedJobOfTena
 		&i.Work,
 		&i.CachedFrom,
 		&i.Image,
+		&i.CancelMessage,
 	)
 	return i, err
 }
@@ -865,7 +871,7 @@ SELECT $1, t.id, t.namespace, $2, s.digest, s.object_key, s.overlay_key, $3, 'QU
 FROM tenants t
 JOIN scenarios s ON s.tenant_id = t.id
 WHERE t.id = $17 AND s.digest = $18
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message
 `
 
 type InsertJobParams struct {
@@ -962,12 +968,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.Work,
 		&i.CachedFrom,
 		&i.Image,
+		&i.CancelMessage,
 	)
 	return i, err
 }
 
 const jobOfTenant = `-- name: JobOfTenant :one
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND id = $2
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs WHERE tenant_id = $1 AND id = $2
 `
 
 type JobOfTenantParams struct {
@@ -1028,6 +1035,7 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 		&i.Work,
 		&i.CachedFrom,
 		&i.Image,
+		&i.CancelMessage,
 	)
 	return i, err
 }
@@ -1060,7 +1068,7 @@ func (q *Queries) KnownJobs(ctx context.Context, ids []string) ([]string, error)
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs
 WHERE tenant_id = $1
   AND ($2::uuid IS NOT NULL OR study_id IS NULL)
   AND ($2::uuid IS NULL OR study_id = $2)
@@ -1166,6 +1174,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]Job, erro
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -1288,7 +1297,7 @@ func (q *Queries) QueueHead(ctx context.Context, arg QueueHeadParams) ([]QueueHe
 }
 
 const recentJobs = `-- name: RecentJobs :many
-SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
+SELECT id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message FROM jobs WHERE tenant_id = $1 AND study_id IS NULL ORDER BY id DESC LIMIT $2::integer
 `
 
 type RecentJobsParams struct {
@@ -1356,6 +1365,7 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 			&i.Work,
 			&i.CachedFrom,
 			&i.Image,
+			&i.CancelMessage,
 		); err != nil {
 			return nil, err
 		}
@@ -1400,7 +1410,7 @@ SET cancel_requested = true,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled on request, before it started.' ELSE message END,
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND id = $2 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
-RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image
+RETURNING id, tenant_id, namespace, name, scenario_digest, scenario_key, state, reason, message, progress, cpu_request, memory_gi, priority, options, timeout_seconds, labels, task_token, progress_webhook, attempt, cancel_requested, sumo_version, summary, results, results_pruned, submitted_at, dispatched_at, started_at, finished_at, updated_at, traceparent, confinement, warnings, problems, answers_task, imported_id, imported, study_id, point, replication, chunk_id, superseded, results_key, metrics, overlay_key, lost, kept_scenario, work, cached_from, image, cancel_message
 `
 
 type RequestCancelParams struct {
@@ -1462,6 +1472,7 @@ func (q *Queries) RequestCancel(ctx context.Context, arg RequestCancelParams) (J
 		&i.Work,
 		&i.CachedFrom,
 		&i.Image,
+		&i.CancelMessage,
 	)
 	return i, err
 }
@@ -1472,6 +1483,7 @@ SET cancel_requested = true,
     state       = CASE state WHEN 'QUEUED' THEN 'CANCELLED' ELSE state END,
     reason      = CASE state WHEN 'QUEUED' THEN 'Cancelled' ELSE reason END,
     message     = CASE state WHEN 'QUEUED' THEN 'Cancelled because its tenant was deleted.' ELSE message END,
+    cancel_message = 'Cancelled because its tenant was deleted.',
     finished_at = CASE state WHEN 'QUEUED' THEN now() ELSE finished_at END
 WHERE tenant_id = $1 AND state IN ('QUEUED', 'PENDING', 'RUNNING')
 `

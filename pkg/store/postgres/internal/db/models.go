@@ -142,6 +142,7 @@ type Job struct {
 	Work            string
 	CachedFrom      *string
 	Image           string
+	CancelMessage   string
 }
 
 type JobEvent struct {
@@ -232,6 +233,7 @@ type Study struct {
 	ResultsPruned   bool
 	LookedUp        int
 	Cached          int
+	Running         int
 }
 
 type StudyPoint struct {

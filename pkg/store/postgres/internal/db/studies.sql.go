@@ -19,7 +19,7 @@ UPDATE studies
 SET cancel_requested = true, version = version + (NOT cancel_requested)::integer,
     updated_at = CASE WHEN cancel_requested THEN updated_at ELSE now() END
 WHERE tenant_id = $1 AND id = $2 AND state = 'RUNNING'
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached, running
 `
 
 type CancelStudyParams struct {
@@ -62,6 +62,7 @@ func (q *Queries) CancelStudy(ctx context.Context, arg CancelStudyParams) (Study
 		&i.ResultsPruned,
 		&i.LookedUp,
 		&i.Cached,
+		&i.Running,
 	)
 	return i, err
 }
@@ -166,7 +167,7 @@ SET plan = $1, seeds = $2, runs = $3, max_parallel = $4, stop_share = $5,
     version = version + 1, updated_at = now()
 WHERE tenant_id = $7 AND id = $8 AND plan = $9 AND seeds = $10 AND NOT cancel_requested AND NOT purging
   AND state IN ('RUNNING', 'SUCCEEDED', 'INCOMPLETE')
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached, running
 `
 
 type ExtendStudyParams struct {
@@ -228,6 +229,7 @@ func (q *Queries) ExtendStudy(ctx context.Context, arg ExtendStudyParams) (Study
 		&i.ResultsPruned,
 		&i.LookedUp,
 		&i.Cached,
+		&i.Running,
 	)
 	return i, err
 }
@@ -269,7 +271,7 @@ func (q *Queries) InsertPoints(ctx context.Context, arg InsertPointsParams) (int
 const insertStudy = `-- name: InsertStudy :one
 INSERT INTO studies (id, tenant_id, name, state, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, runs)
 VALUES ($1, $2, $3, 'RUNNING', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached, running
 `
 
 type InsertStudyParams struct {
@@ -334,13 +336,14 @@ func (q *Queries) InsertStudy(ctx context.Context, arg InsertStudyParams) (Study
 		&i.ResultsPruned,
 		&i.LookedUp,
 		&i.Cached,
+		&i.Running,
 	)
 	return i, err
 }
 
 const listStudies = `-- name: ListStudies :many
 SELECT id, name, state, message, priority, labels, max_parallel, stop_share, cancel_requested, runs, succeeded,
-       failed, cancelled, active, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
+       failed, cancelled, active, running, cached, core_seconds, version, created_at, started_at, finished_at, updated_at
 FROM studies
 WHERE tenant_id = $1
   AND ($2::uuid IS NULL OR id < $2)
@@ -372,6 +375,7 @@ type ListStudiesRow struct {
 	Failed          int
 	Cancelled       int
 	Active          int
+	Running         int
 	Cached          int
 	CoreSeconds     float64
 	Version         int64
@@ -412,6 +416,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 			&i.Failed,
 			&i.Cancelled,
 			&i.Active,
+			&i.Running,
 			&i.Cached,
 			&i.CoreSeconds,
 			&i.Version,
@@ -431,7 +436,7 @@ func (q *Queries) ListStudies(ctx context.Context, arg ListStudiesParams) ([]Lis
 }
 
 const lockStudy = `-- name: LockStudy :one
-SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+SELECT id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached, running FROM studies WHERE tenant_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockStudyParams struct {
@@ -473,6 +478,7 @@ func (q *Queries) LockStudy(ctx context.Context, arg LockStudyParams) (Study, er
 		&i.ResultsPruned,
 		&i.LookedUp,
 		&i.Cached,
+		&i.Running,
 	)
 	return i, err
 }
@@ -544,13 +550,14 @@ func (q *Queries) PointNames(ctx context.Context, arg PointNamesParams) ([]Point
 
 const pointsOfStudy = `-- name: PointsOfStudy :many
 SELECT p.study_id, p.point, p.variant, p.setting, p.scenario_digest, p.scenario_key, p.overlay_key, p.cpu_request, p.memory_gi, p.options, p.timeout_seconds, p.warnings, p.core_seconds, p.work, coalesce(r.succeeded, 0)::integer AS succeeded, coalesce(r.failed, 0)::integer AS failed,
-       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.cached, 0)::integer AS cached
+       coalesce(r.cancelled, 0)::integer AS cancelled, coalesce(r.active, 0)::integer AS active, coalesce(r.running, 0)::integer AS running,
+       coalesce(r.cached, 0)::integer AS cached
 FROM study_points p
 JOIN studies s ON s.id = p.study_id AND s.tenant_id = $1
 LEFT JOIN (
     SELECT j.point, count(*) FILTER (WHERE j.state = 'SUCCEEDED') AS succeeded, count(*) FILTER (WHERE j.state = 'FAILED') AS failed,
            count(*) FILTER (WHERE j.state = 'CANCELLED') AS cancelled, count(*) FILTER (WHERE j.state IN ('PENDING', 'RUNNING')) AS active,
-           count(j.cached_from) AS cached
+           count(*) FILTER (WHERE j.state = 'RUNNING') AS running, count(j.cached_from) AS cached
     FROM jobs j
     WHERE j.study_id = $2 AND NOT j.superseded
     GROUP BY j.point
@@ -570,6 +577,7 @@ type PointsOfStudyRow struct {
 	Failed     int
 	Cancelled  int
 	Active     int
+	Running    int
 	Cached     int
 }
 
@@ -601,6 +609,7 @@ func (q *Queries) PointsOfStudy(ctx context.Context, arg PointsOfStudyParams) ([
 			&i.Failed,
 			&i.Cancelled,
 			&i.Active,
+			&i.Running,
 			&i.Cached,
 		); err != nil {
 			return nil, err
@@ -706,7 +715,7 @@ const resumeStudy = `-- name: ResumeStudy :one
 UPDATE studies
 SET state = 'RUNNING', finished_at = NULL, message = '', cancel_requested = false, unplaced = true, version = version + 1, updated_at = now()
 WHERE id = $1
-RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached
+RETURNING id, tenant_id, name, state, message, plan, priority, labels, seeds, max_parallel, stop_share, metric_names, traceparent, cancel_requested, purging, unplaced, runs, succeeded, failed, cancelled, active, core_seconds, version, created_at, started_at, finished_at, updated_at, results_pruned, looked_up, cached, running
 `
 
 func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
@@ -743,12 +752,13 @@ func (q *Queries) ResumeStudy(ctx context.Context, id string) (Study, error) {
 		&i.ResultsPruned,
 		&i.LookedUp,
 		&i.Cached,
+		&i.Running,
 	)
 	return i, err
 }
 
 const studyOfTenant = `-- name: StudyOfTenant :one
-SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, s.looked_up, s.cached, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
+SELECT s.id, s.tenant_id, s.name, s.state, s.message, s.plan, s.priority, s.labels, s.seeds, s.max_parallel, s.stop_share, s.metric_names, s.traceparent, s.cancel_requested, s.purging, s.unplaced, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.core_seconds, s.version, s.created_at, s.started_at, s.finished_at, s.updated_at, s.results_pruned, s.looked_up, s.cached, s.running, t.namespace FROM studies s JOIN tenants t ON t.id = s.tenant_id WHERE s.tenant_id = $1 AND s.id = $2
 `
 
 type StudyOfTenantParams struct {
@@ -795,6 +805,7 @@ func (q *Queries) StudyOfTenant(ctx context.Context, arg StudyOfTenantParams) (S
 		&i.Study.ResultsPruned,
 		&i.Study.LookedUp,
 		&i.Study.Cached,
+		&i.Study.Running,
 		&i.Namespace,
 	)
 	return i, err

@@ -11,12 +11,18 @@ import (
 )
 
 const cancelRunsOfStudies = `-- name: CancelRunsOfStudies :exec
-UPDATE jobs SET cancel_requested = true
-WHERE study_id = ANY ($1::uuid[]) AND state IN ('PENDING', 'RUNNING') AND NOT superseded AND NOT cancel_requested
+UPDATE jobs j SET cancel_requested = true, cancel_message = s.message
+FROM (SELECT unnest($1::uuid[]) AS study_id, unnest($2::text[]) AS message) AS s
+WHERE j.study_id = s.study_id AND j.state IN ('PENDING', 'RUNNING') AND NOT j.superseded AND NOT j.cancel_requested
 `
 
-func (q *Queries) CancelRunsOfStudies(ctx context.Context, studyIds []string) error {
-	_, err := q.db.Exec(ctx, cancelRunsOfStudies, studyIds)
+type CancelRunsOfStudiesParams struct {
+	Studies  []string
+	Messages []string
+}
+
+func (q *Queries) CancelRunsOfStudies(ctx context.Context, arg CancelRunsOfStudiesParams) error {
+	_, err := q.db.Exec(ctx, cancelRunsOfStudies, arg.Studies, arg.Messages)
 	return err
 }
 
@@ -32,9 +38,9 @@ func (q *Queries) CancelStudiesOfTenant(ctx context.Context, tenantID string) er
 
 const countStudies = `-- name: CountStudies :many
 SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
-       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.cached,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_cached, n.core_seconds::float8 AS core_seconds,
-       n.begun,
+       s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.running, s.cached,
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
+       n.core_seconds::float8 AS core_seconds, n.begun,
        (s.unplaced AND EXISTS (
            SELECT 1 FROM study_points p
            WHERE p.study_id = s.id AND (p.cpu_request > t.max_cpu OR p.memory_gi > t.max_memory_gi)
@@ -48,6 +54,7 @@ CROSS JOIN LATERAL (
            (count(*) FILTER (WHERE j.state = 'FAILED'))::integer AS now_failed,
            (count(*) FILTER (WHERE j.state = 'CANCELLED'))::integer AS now_cancelled,
            (count(*) FILTER (WHERE j.finished_at IS NULL))::integer AS now_active,
+           (count(*) FILTER (WHERE j.state = 'RUNNING'))::integer AS now_running,
            count(j.cached_from)::integer AS now_cached,
            coalesce(sum(extract(epoch FROM j.finished_at - j.started_at) * j.cpu_request), 0) AS core_seconds,
            (count(j.started_at) > 0)::boolean AS begun
@@ -71,6 +78,7 @@ type CountStudiesRow struct {
 	Failed          int
 	Cancelled       int
 	Active          int
+	Running         int
 	Cached          int
 	StartedAt       *time.Time
 	Placed          int
@@ -78,6 +86,7 @@ type CountStudiesRow struct {
 	NowFailed       int
 	NowCancelled    int
 	NowActive       int
+	NowRunning      int
 	NowCached       int
 	CoreSeconds     float64
 	Begun           bool
@@ -108,6 +117,7 @@ func (q *Queries) CountStudies(ctx context.Context) ([]CountStudiesRow, error) {
 			&i.Failed,
 			&i.Cancelled,
 			&i.Active,
+			&i.Running,
 			&i.Cached,
 			&i.StartedAt,
 			&i.Placed,
@@ -115,6 +125,7 @@ func (q *Queries) CountStudies(ctx context.Context) ([]CountStudiesRow, error) {
 			&i.NowFailed,
 			&i.NowCancelled,
 			&i.NowActive,
+			&i.NowRunning,
 			&i.NowCached,
 			&i.CoreSeconds,
 			&i.Begun,
@@ -305,6 +316,7 @@ SET state            = u ->> 'state',
     failed           = (u ->> 'failed')::integer,
     cancelled        = (u ->> 'cancelled')::integer,
     active           = (u ->> 'active')::integer,
+    running          = (u ->> 'running')::integer,
     cached           = (u ->> 'cached')::integer,
     core_seconds     = (u ->> 'core_seconds')::float8,
     started_at       = coalesce(s.started_at, (SELECT min(j.started_at) FROM jobs j WHERE j.study_id = s.id AND NOT j.superseded)),
