@@ -360,7 +360,10 @@ func (d *duty) look() error {
 		case !r.stopped:
 			d.stop(r)
 		case r.begun && !r.storing && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == id }):
-			d.endCancelled(r) // an earlier sumo-run had begun it, and this one has removed what was left
+			// An earlier sumo-run had begun it, and this one has removed what was left.
+			if r.live.ended.Store(true); r.live.sending.TryLock() { // else at another look
+				d.endCancelled(r)
+			}
 		}
 	}
 	return nil
