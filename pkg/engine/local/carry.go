@@ -366,7 +366,7 @@ func (e *Engine) process(t *task) error {
 	}
 	for _, r := range runs {
 		r.Valid = t.scenario.isValid(r.form())
-		for _, left := range []string{t.out(r, ""), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
+		for _, left := range []string{t.out(r, ""), t.progress(r), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
 			if err := os.RemoveAll(left); err != nil {
 				return fmt.Errorf("clearing the run's folder: %w", err)
 			}
@@ -500,13 +500,18 @@ func (w *watch) unstopped() bool {
 // onlyWaits reports whether nothing goes on but waiting for an object store that fails. The next engine stores what has ended.
 func (w *watch) onlyWaits() bool {
 	w.mu.Lock()
-	waits := slices.ContainsFunc(w.task.runs, func(r *run) bool { return r.waits && !r.finished() })
-	w.mu.Unlock()
-	if !waits {
-		return false
+	defer w.mu.Unlock()
+	waits := false
+	for _, r := range w.task.runs {
+		if r.finished() || r.lost { // a sumo-run that was killed may have left its progress
+			continue
+		}
+		if _, err := os.Stat(w.task.progress(r)); err == nil {
+			return false
+		}
+		waits = waits || r.waits
 	}
-	atWork, err := filepath.Glob(w.task.file(filepath.Join(outFolder, "*"+chunk.ProgressSuffix)))
-	return err == nil && len(atWork) == 0
+	return waits
 }
 
 func (e *Engine) startProcess(t *task, j job.Job) (*process.Process, error) {
