@@ -68,10 +68,7 @@ func (d *duty) finish(r *run, began chunk.RunState) {
 	if outcome.Succeeded() {
 		s.Progress = 1
 	}
-	select {
-	case d.ends <- end{r.ID, s}:
-	case <-d.ctx.Done():
-	}
+	d.handOver(end{r.ID, s})
 }
 
 func (r *run) isCancelled() bool {
