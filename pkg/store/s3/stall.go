@@ -36,9 +36,9 @@ type transport struct {
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	answer, err := t.client.Do(r.WithContext(ctx))
-	if err != nil {
+	if err != nil || answer.Body == http.NoBody {
 		cancel(nil)
-		return nil, err
+		return answer, err
 	}
 	answer.Body = &answerBody{answer.Body, r.Context(), ctx, cancel, t.stall}
 	return answer, nil
