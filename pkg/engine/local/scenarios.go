@@ -43,7 +43,8 @@ const (
 // scenarios keeps scenarios for a while, so that chunks and jobs of the same one fetch, check and unpack it once. None outlives the
 // engine: what a crash of the machine leaves may be incomplete.
 //
-// Removing gigabytes takes seconds, and a chunk that starts needs mu. So what is to be removed is renamed with mu held, and removed without.
+// Removing gigabytes takes seconds, and a chunk that starts needs mu. So what is to be removed is renamed with mu held, and removed
+// without.
 type scenarios struct {
 	dir       string
 	now       func() time.Time

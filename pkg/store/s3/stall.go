@@ -19,8 +19,8 @@ const stallTimeout = 30 * time.Second
 
 var errStalled = errors.New("nothing has arrived for too long")
 
-// interruption is why an answer ends in the middle: the store, or the way to it, has failed, which may pass. It does not unwrap, for readers
-// take an io.ErrUnexpectedEOF for a fault of the data.
+// interruption is why an answer ends in the middle: the store, or the way to it, has failed, which may pass. It does not unwrap, for
+// readers take an io.ErrUnexpectedEOF for a fault of the data.
 type interruption struct{ cause error }
 
 func (i interruption) Error() string {

@@ -1,15 +1,14 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -77,29 +76,32 @@ func TestAStoreThatStopsInTheMiddleIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestAReaderMayPauseAsLongAsItLikes(t *testing.T) {
+func TestOnlySilenceIsLimited(t *testing.T) {
 	t.Parallel()
-	text := strings.Repeat("x", 1<<20)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i < len(text); i += len(text) / 8 { // the whole takes longer than a silence may
-			_, _ = io.WriteString(w, text[i:i+len(text)/8])
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(30 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		arrives, sent := io.Pipe()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		context.AfterFunc(ctx, func() { arrives.Close() }) // as http.Transport does
+		body := &answerBody{arrives, t.Context(), ctx, cancel, stallTimeout}
+		const bytes = 100 // which take far longer than a silence may
+		go func() {
+			for range bytes {
+				time.Sleep(stallTimeout - time.Second)
+				_, _ = sent.Write([]byte("x"))
+			}
+		}()
+		for range bytes {
+			if _, err := body.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * stallTimeout) // the reader's own pause
 		}
-	}))
-	t.Cleanup(server.Close)
-	store, ctx := newStalling(t, server.URL)
-	body, err := store.Open(ctx, "k", 0, -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	var got bytes.Buffer
-	_, err = io.CopyN(&got, body, 1)
-	time.Sleep(200 * time.Millisecond)
-	if _, more := io.Copy(&got, body); err != nil || more != nil || got.String() != text {
-		t.Errorf("read %d of %d bytes (%v, %v)", got.Len(), len(text), err, more)
-	}
+		began := time.Now()
+		_, err := body.Read(make([]byte, 1))
+		if silent := time.Since(began); err != (interruption{errStalled}) || silent != stallTimeout {
+			t.Errorf("Read() = %v after %s of silence", err, silent)
+		}
+	})
 }
 
 func TestAStoreThatStopsReadingIsUnavailable(t *testing.T) {
