@@ -177,6 +177,8 @@ type duty struct {
 	left  int                       // runs that are neither stored nor skipped
 	lanes int                       // as sumo-run knows them
 	found bool                      // the last look has found runs that have ended
+	// As takeIn found them: whether Close was called, and sumo-run has ended since.
+	closing, gone bool
 
 	ends    chan end   // of storing
 	reports chan error // of Report
@@ -220,59 +222,33 @@ type end struct {
 }
 
 func (d *duty) perform() error {
-	for _, r := range d.List.Runs {
-		added := &run{Run: r, cancel: make(chan struct{})}
-		d.runs[r.ID] = added
-		if known, ok := d.Known[r.ID]; ok && known.Ended() && known.Outcome.Reason != simulation.Interrupted {
-			d.state[r.ID] = known
-			added.ended, added.known = true, true
-			if err := d.showStored(added); err != nil {
-				return err
-			}
-		}
+	if err := d.takeOver(); err != nil {
+		return err
 	}
 	d.signalAlive()
 	changes := watch(d.ctx, d.Out)
+	if err := d.makeReady(); err != nil {
+		return err
+	}
 	asking := time.NewTicker(chunk.CancelEvery)
 	defer asking.Stop()
-	d.ask() // before any run begins
-	if err := d.look(); err != nil {
-		return err
-	}
-	var skip []string
-	for id, r := range d.runs {
-		if r.ended { // but none that is being stored: what is skipped is removed
-			skip = append(skip, id)
-		}
-	}
-	slices.Sort(skip)
-	if err := d.show(chunk.ReadyFile, chunk.Ready{Skip: skip}, nil); err != nil {
-		return err
-	}
 	poll := time.NewTimer(pollEvery)
 	defer poll.Stop()
-	closed, gone := false, false // whether Close was called, and sumo-run has ended
 	for news := true; ; {
 		if news {
-			// Whether it still runs is found out first: what it left is then seen by looking.
-			_, closed = d.wanted()
-			gone = closed && !d.held()
-			if err := d.look(); err != nil {
+			news = false
+			if err := d.takeIn(); err != nil {
 				return err
 			}
-			if gone {
-				d.dropUnfinished()
-			}
-			news = false
 			if d.found {
 				poll.Reset(pollSoon)
 			}
 		}
 		d.writeNotes()
-		if d.left == 0 && !d.busy && len(d.notes) == 0 || gone && !d.unstored() && !d.busy && !d.changed {
+		if d.finished() {
 			return nil
 		}
-		d.report(gone)
+		d.report()
 		select {
 		case <-d.ctx.Done():
 			return d.ctx.Err()
@@ -283,7 +259,7 @@ func (d *duty) perform() error {
 			news = true
 		case <-d.wake:
 			news = true
-			if _, now := d.wanted(); now && !closed {
+			if _, now := d.wanted(); now && !d.closing {
 				d.work.Go(d.ask) // it may be the reason why sumo-run ends
 			}
 		case <-asking.C:
@@ -299,6 +275,59 @@ func (d *duty) perform() error {
 			d.signalAlive()
 		}
 	}
+}
+
+// takeOver begins with what an earlier keeper has stored.
+func (d *duty) takeOver() error {
+	for _, r := range d.List.Runs {
+		added := &run{Run: r, cancel: make(chan struct{})}
+		d.runs[r.ID] = added
+		if known, ok := d.Known[r.ID]; ok && known.Ended() && known.Outcome.Reason != simulation.Interrupted {
+			d.state[r.ID] = known
+			added.ended, added.known = true, true
+			if err := d.showStored(added); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// makeReady lets sumo-run begin, once it is known which runs it is to skip.
+func (d *duty) makeReady() error {
+	d.ask()
+	if err := d.look(); err != nil {
+		return err
+	}
+	var skip []string
+	for id, r := range d.runs {
+		if r.ended { // but none that is being stored: what is skipped is removed
+			skip = append(skip, id)
+		}
+	}
+	slices.Sort(skip)
+	return d.show(chunk.ReadyFile, chunk.Ready{Skip: skip}, nil)
+}
+
+// takeIn finds out what has become of the runs. Whether sumo-run is alive comes first: what it left is then seen by looking.
+func (d *duty) takeIn() error {
+	_, d.closing = d.wanted()
+	d.gone = d.closing && !d.held()
+	if err := d.look(); err != nil {
+		return err
+	}
+	if d.gone {
+		d.dropUnfinished()
+	}
+	return nil
+}
+
+// finished reports whether there is nothing left to do.
+func (d *duty) finished() bool {
+	if d.busy {
+		return false
+	}
+	return d.left == 0 && len(d.notes) == 0 || d.gone && !d.unstored() && !d.changed
 }
 
 // ask reads which runs are to be stopped.
@@ -328,31 +357,40 @@ func (d *duty) look() error {
 	}
 	d.found = false
 	for _, entry := range entries {
-		r := d.runs[entry.Name()]
-		if r == nil || r.ended || r.storing || !entry.IsDir() {
-			continue
+		if r := d.runs[entry.Name()]; r != nil && !r.ended && !r.storing && entry.IsDir() {
+			d.lookAt(r, now, readProgress)
 		}
-		if !r.begun {
-			r.begun = true
-			d.state[r.ID] = chunk.RunState{StartedAt: now.UTC()}
-			d.changed = true
-		}
-		if _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); err == nil {
-			r.storing, d.found = true, true
-			r.live.ended.Store(true)
-			began := d.state[r.ID]
-			d.work.Go(func() { d.finish(r, began) })
-			continue
-		}
-		if readProgress {
-			d.progress(r)
-		}
-		d.watchRecording(r)
 	}
 	if lanes := d.width(); lanes > d.lanes {
 		d.lanes = lanes
 		d.notes = append(d.notes, note{name: chunk.LanesFile, text: []byte(strconv.Itoa(lanes))})
 	}
+	d.cancelRuns(entries)
+	return nil
+}
+
+// lookAt has a run stored that has ended, or takes note of how far it has come.
+func (d *duty) lookAt(r *run, now time.Time, readProgress bool) {
+	if !r.begun {
+		r.begun = true
+		d.state[r.ID] = chunk.RunState{StartedAt: now.UTC()}
+		d.changed = true
+	}
+	if _, err := d.out.Lstat(r.ID + "/" + simulation.OutcomeFile); err == nil {
+		r.storing, d.found = true, true
+		r.live.ended.Store(true)
+		began := d.state[r.ID]
+		d.work.Go(func() { d.finish(r, began) })
+		return
+	}
+	if readProgress {
+		d.progress(r)
+	}
+	d.watchRecording(r)
+}
+
+// cancelRuns stops the runs that are not wanted. entries are those of the output folder.
+func (d *duty) cancelRuns(entries []fs.DirEntry) {
 	cancelled, _ := d.wanted()
 	for _, id := range cancelled {
 		switch r := d.runs[id]; {
@@ -360,10 +398,14 @@ func (d *duty) look() error {
 		case !r.stopped:
 			d.stop(r)
 		case r.begun && !r.storing && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == id }):
-			d.endCancelled(r) // an earlier sumo-run had begun it, and this one has removed what was left
+			r.storing = true // an earlier sumo-run had begun it, and this one has removed what was left
+			e := d.cancelled(r)
+			d.work.Go(func() {
+				r.live.end()
+				d.handOver(e)
+			})
 		}
 	}
-	return nil
 }
 
 // stop has sumo-run stop a run, or not begin it. One that has not begun has ended with that: should sumo-run begin it at this very
@@ -373,15 +415,23 @@ func (d *duty) stop(r *run) {
 	close(r.cancel)
 	d.notes = append(d.notes, note{name: filepath.Join(chunk.CancelFolder, r.ID)})
 	if !r.begun {
-		d.endCancelled(r)
+		d.end(d.cancelled(r))
 	}
 }
 
-// endCancelled ends a run of which there is nothing to store.
-func (d *duty) endCancelled(r *run) {
+// cancelled is the end of a run of which there is nothing to store.
+func (d *duty) cancelled(r *run) end {
 	outcome := simulation.Cancelled.Unreported()
 	outcome.StartedAt, outcome.FinishedAt = d.Now().UTC(), d.Now().UTC()
-	d.end(end{r.ID, chunk.RunState{StartedAt: outcome.StartedAt, Outcome: &outcome, StoredAt: outcome.FinishedAt}})
+	return end{r.ID, chunk.RunState{StartedAt: outcome.StartedAt, Outcome: &outcome, StoredAt: outcome.FinishedAt}}
+}
+
+// handOver has the goroutine of perform record an end.
+func (d *duty) handOver(e end) {
+	select {
+	case d.ends <- e:
+	case <-d.ctx.Done():
+	}
 }
 
 func (d *duty) end(e end) {
@@ -439,9 +489,9 @@ func (d *duty) unstored() bool {
 }
 
 // report has Report called if there is something to report and it is time. The last report of a chunk is made at once.
-func (d *duty) report(gone bool) {
+func (d *duty) report() {
 	now := d.Now()
-	last := gone || !slices.ContainsFunc(d.List.Runs, func(r chunk.Run) bool { return !d.runs[r.ID].ended })
+	last := d.gone || !slices.ContainsFunc(d.List.Runs, func(r chunk.Run) bool { return !d.runs[r.ID].ended })
 	since := now.Sub(d.lastReport)
 	if d.busy || now.Before(d.retryAt) || !d.changed && !d.moved {
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +21,9 @@ const (
 
 // live is how far the recording of a run that goes on has been sent.
 type live struct {
-	busy  atomic.Bool
-	ended atomic.Bool // the run has ended: the recording is one of its results from now on
-	// Of the goroutine that has made it busy.
+	sending sync.Mutex  // held while something is sent
+	ended   atomic.Bool // the run has ended: the recording is one of its results from now on
+	// Of the goroutine that sends.
 	attempt string
 	sent    int       // segments
 	index   time.Time // when the index was written that was sent last
@@ -33,16 +34,16 @@ type live struct {
 // watchRecording sends what is new of the recording of a run that goes on. What fails is tried again, ever more rarely: the run's results
 // do not depend on it.
 func (d *duty) watchRecording(r *run) {
-	if r.Options.Replay == nil || !r.live.busy.CompareAndSwap(false, true) {
+	if r.Options.Replay == nil || !r.live.sending.TryLock() {
 		return
 	}
 	info, err := d.out.Lstat(r.replay(simulation.ReplayIndexFile))
 	if err != nil || info.ModTime().Equal(r.live.index) || d.Now().Before(r.live.due) {
-		r.live.busy.Store(false)
+		r.live.sending.Unlock()
 		return
 	}
 	d.work.Go(func() {
-		defer r.live.busy.Store(false)
+		defer r.live.sending.Unlock()
 		if err := d.sendRecording(r); err != nil {
 			r.live.pause = artifact.NextRetry(r.live.pause)
 			r.live.due = d.Now().Add(r.live.pause)
@@ -57,6 +58,14 @@ func (d *duty) watchRecording(r *run) {
 }
 
 func (r *run) replay(name string) string { return r.ID + "/" + simulation.ReplayFolder + "/" + name }
+
+// end has no more sent, and returns once nothing is under way: what arrives in the store after the end of the run is on record would stay
+// there as long as the results.
+func (l *live) end() {
+	l.ended.Store(true)
+	l.sending.Lock()
+	defer l.sending.Unlock()
+}
 
 // sendRecording puts the segments that the store lacks, and then the index that lists them.
 func (d *duty) sendRecording(r *run) error {

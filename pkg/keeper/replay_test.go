@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -8,9 +9,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
@@ -149,4 +153,77 @@ func TestAStoreThatFailsIsNotAskedForTheRecordingWithEveryLook(t *testing.T) {
 	}
 	later.Add(int64(time.Second))
 	b.shows(t, results, "a1", 1)
+}
+
+func TestARunHasEndedOnceNothingOfItsRecordingIsOnTheWay(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *bench){
+		"with results": func(t *testing.T, b *bench) {
+			if err := os.RemoveAll(filepath.Join(b.Out, "j", simulation.ReplayFolder)); err != nil {
+				t.Fatal(err)
+			}
+			b.begin(t, "j", map[string]string{simulation.LogFile: "log"})
+			b.end(t, "j", simulation.Outcome{})
+		},
+		"with nothing left": func(t *testing.T, b *bench) {
+			b.Cancel("j")
+			if err := os.RemoveAll(filepath.Join(b.Out, "j")); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "j")
+			b.List.Runs[0].Options.Replay = &simulation.Replay{}
+			var arrived atomic.Bool
+			sending, ended := make(chan struct{}), make(chan struct{})
+			closeEnded := sync.OnceFunc(func() { close(ended) })
+			b.Objects = faults{Objects: b.objects, fail: func(key string) error {
+				if key == artifact.LiveReplayIndex("results/ns/j/") {
+					close(sending)
+					select {
+					case <-ended:
+					case <-time.After(time.Second): // far longer than the end takes to be reported
+					}
+					arrived.Store(true)
+				}
+				return nil
+			}}
+			report := b.Report
+			b.Report = func(ctx context.Context, s chunk.State) error {
+				if s.Runs["j"].Ended() {
+					if !arrived.Load() {
+						t.Error("the end is reported while the recording is sent")
+					}
+					closeEnded()
+				}
+				return report(ctx, s)
+			}
+			b.start(t)
+			defer b.lock(t)()
+			b.record(t, "j", "a1", 1)
+			<-sending
+			end(t, b)
+			b.await(t, "the run is stored", func() bool { return b.has(chunk.StoredFolder, "j") })
+		})
+	}
+}
+
+func TestWhatIsLeftOfARecordingIsNoResult(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "j")
+	b.List.Runs[0].Options.Replay = &simulation.Replay{}
+	b.begin(t, "j", map[string]string{simulation.LogFile: "log", "tripinfo.xml": "trips"})
+	b.record(t, "j", "a1", simulation.MaxOwnFiles+200) // more than there may be results
+	b.end(t, "j", simulation.Outcome{})
+	b.start(t)
+	b.await(t, "the run is stored", func() bool { return b.has(chunk.StoredFolder, "j") })
+	var names []string
+	for _, f := range b.last().Runs["j"].Results {
+		names = append(names, f.Name)
+	}
+	if diff := cmp.Diff([]string{simulation.LogFile, simulation.OutcomeFile, "tripinfo.xml"}, names); diff != "" {
+		t.Errorf("the results (-want +got):\n%s", diff)
+	}
 }

@@ -41,6 +41,7 @@ func (d *duty) finish(r *run, began chunk.RunState) {
 		d.Log.Error().Err(unreadable).Str("run", r.ID).Msg("outcome not readable")
 	}
 	files, err := d.store(r, outcome)
+	r.live.end()
 	now := d.Now().UTC()
 	if d.ctx.Err() != nil {
 		return // nobody waits for it
@@ -67,10 +68,7 @@ func (d *duty) finish(r *run, began chunk.RunState) {
 	if outcome.Succeeded() {
 		s.Progress = 1
 	}
-	select {
-	case d.ends <- end{r.ID, s}:
-	case <-d.ctx.Done():
-	}
+	d.handOver(end{r.ID, s})
 }
 
 func (r *run) isCancelled() bool {
@@ -218,7 +216,8 @@ type file struct {
 	info fs.FileInfo // of the file itself, also where it is a link
 }
 
-// files lists the regular files of a run, in the order of their names.
+// files lists the regular files of a run, in the order of their names. What a sumo-run that was killed has left of a recording is none: its
+// keys are those of a run that goes on, which are removed.
 func (d *duty) files(r *run) (files []file, err error) {
 	entries := 0
 	err = fs.WalkDir(d.out.FS(), r.ID, func(path string, entry fs.DirEntry, err error) error {
@@ -230,6 +229,9 @@ func (d *duty) files(r *run) (files []file, err error) {
 			return fs.SkipAll
 		}
 		name := strings.TrimPrefix(path, r.ID+"/")
+		if name == simulation.ReplayFolder && entry.IsDir() {
+			return fs.SkipDir
+		}
 		if !entry.Type().IsRegular() || !artifact.Storable(name) {
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // states is a copy of what the keepers say of their chunks. One listing shows which of the objects have changed.
@@ -127,6 +128,9 @@ func readState(ctx context.Context, objects artifact.Store, key string) (chunk.S
 	}
 	defer body.Close()
 	state, err := chunk.ReadState(body)
+	if problem.CodeOf(err) == problem.Unavailable { // reading has failed, which says nothing about the object
+		return chunk.State{}, fmt.Errorf("reading %s: %w", key, err)
+	}
 	if err != nil {
 		return chunk.State{}, fmt.Errorf("%s is %w: %w", key, errNoState, err)
 	}

@@ -366,7 +366,7 @@ func (e *Engine) process(t *task) error {
 	}
 	for _, r := range runs {
 		r.Valid = t.scenario.isValid(r.form())
-		for _, left := range []string{t.out(r, ""), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
+		for _, left := range []string{t.out(r, ""), t.progress(r), t.desk(chunk.StoredFolder, r.ID)} { // by an interruption
 			if err := os.RemoveAll(left); err != nil {
 				return fmt.Errorf("clearing the run's folder: %w", err)
 			}
@@ -500,13 +500,18 @@ func (w *watch) unstopped() bool {
 // onlyWaits reports whether nothing goes on but waiting for an object store that fails. The next engine stores what has ended.
 func (w *watch) onlyWaits() bool {
 	w.mu.Lock()
-	waits := slices.ContainsFunc(w.task.runs, func(r *run) bool { return r.waits && !r.finished() })
-	w.mu.Unlock()
-	if !waits {
-		return false
+	defer w.mu.Unlock()
+	waits := false
+	for _, r := range w.task.runs {
+		if r.finished() || r.lost { // a sumo-run that was killed may have left its progress
+			continue
+		}
+		if _, err := os.Stat(w.task.progress(r)); err == nil {
+			return false
+		}
+		waits = waits || r.waits
 	}
-	atWork, err := filepath.Glob(w.task.file(filepath.Join(outFolder, "*"+chunk.ProgressSuffix)))
-	return err == nil && len(atWork) == 0
+	return waits
 }
 
 func (e *Engine) startProcess(t *task, j job.Job) (*process.Process, error) {
@@ -567,48 +572,48 @@ func (c Config) sumo(version string) (env []string, err error) {
 	return env, nil
 }
 
+// trace is what a sumo-run that has ended left of a run.
+type trace struct {
+	outcome simulation.Outcome
+	begun   bool // it left a folder
+	judged  bool // it left an outcome
+}
+
+// ended reports whether the run came to its end.
+func (was trace) ended() bool { return was.judged && was.outcome.Reason != simulation.Interrupted }
+
+// traces reads what is left of runs. nothing says that sumo-run did not even come to the first one.
+func (e *Engine) traces(t *task, runs []*run) (traces []trace, nothing bool) {
+	traces, nothing = make([]trace, len(runs)), true
+	for i, r := range runs {
+		was := &traces[i]
+		_, err := os.Stat(t.out(r, ""))
+		was.begun = err == nil
+		was.judged = readJSON(t.out(r, simulation.OutcomeFile), &was.outcome) == nil
+		e.mu.Lock()
+		nothing = nothing && !was.begun && !r.finished()
+		e.mu.Unlock()
+	}
+	return traces, nothing
+}
+
 // conclude decides what became of the runs that a sumo-run which has ended did not bring to their end.
 func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 	closing := e.alive.Err() != nil
-	type trace struct {
-		outcome simulation.Outcome
-		begun   bool // it left a folder
-		judged  bool // it left an outcome
-	}
-	traces := make([]trace, len(runs))
-	nothing := true // sumo-run did not even come to the first one
+	traces, nothing := e.traces(t, runs)
 	for i, r := range runs {
-		_, err := os.Stat(t.out(r, ""))
-		traces[i].begun = err == nil
-		traces[i].judged = readJSON(t.out(r, simulation.OutcomeFile), &traces[i].outcome) == nil
-		e.mu.Lock()
-		if r.finished() || traces[i].begun {
-			nothing = false
-		}
-		e.mu.Unlock()
-	}
-	for i, r := range runs {
+		was := traces[i]
 		e.mu.Lock()
 		finished, cancelled := r.finished(), r.cancelled
-		was := traces[i]
-		r.simulated = was.judged && was.outcome.Reason != simulation.Interrupted
+		r.simulated = was.ended()
 		e.mu.Unlock()
-		interrupted := was.outcome.Reason == simulation.Interrupted
 		switch {
-		case finished:
-		case was.judged && !interrupted: // the keeper has it
+		case finished, was.ended(): // the keeper has it
 		case cancelled && was.begun:
-			outcome := e.outcome(simulation.Cancelled)
-			if was.judged {
-				outcome = was.outcome
-				outcome.Reason, outcome.Message = simulation.Cancelled, simulation.Cancelled.Message()
-			}
-			e.settle(t, r, outcome)
+			e.settle(t, r, e.cancelledOutcome(was))
 		case cancelled, closing:
 		case late && was.begun && (t.single || e.overdue(r)):
-			outcome := e.outcome(simulation.DeadlineExceeded)
-			outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
-			e.settle(t, r, outcome)
+			e.settle(t, r, e.overdueOutcome(r))
 		case t.single || nothing:
 			outcome := e.silentEnd(t, r, exit)
 			// Where none of several runs has begun, no run has taken the memory.
@@ -622,6 +627,23 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 			e.loseRun(r)
 		}
 	}
+}
+
+// cancelledOutcome is that of a run which was stopped, with what sumo-run said of it.
+func (e *Engine) cancelledOutcome(was trace) simulation.Outcome {
+	if !was.judged {
+		return e.outcome(simulation.Cancelled)
+	}
+	outcome := was.outcome
+	outcome.Reason, outcome.Message = simulation.Cancelled, simulation.Cancelled.Message()
+	return outcome
+}
+
+// overdueOutcome is that of a run whose sumo-run was killed since it did not end in time.
+func (e *Engine) overdueOutcome(r *run) simulation.Outcome {
+	outcome := e.outcome(simulation.DeadlineExceeded)
+	outcome.Message += fmt.Sprintf(" Its timeout was %s.", time.Duration(r.TimeoutSeconds)*time.Second)
+	return outcome
 }
 
 // overdue reports whether r, which goes on, has reached its timeout.

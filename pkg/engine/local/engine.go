@@ -97,6 +97,8 @@ type Engine struct {
 	kill    context.CancelFunc // ends the grace
 	work    sync.WaitGroup
 
+	forgetting sync.Mutex // held while folders of chunks are removed
+
 	mu     sync.Mutex
 	tasks  map[string]*task
 	queue  queue
@@ -357,8 +359,13 @@ func (e *Engine) Forget(_ context.Context, chunkIDs []string) error {
 		}
 	}
 	e.mu.Unlock()
+	e.forgetting.Lock()
+	defer e.forgetting.Unlock()
 	var errs []error
 	for _, t := range ended {
+		if !e.has(t) { // another call was faster, and the folder may be that of a chunk that was started again
+			continue
+		}
 		// The chunk leaves the map last: as long as it is in there, nobody starts another in its folder.
 		if err := removeTask(t.dir); err != nil {
 			errs = append(errs, fmt.Errorf("removing the folder of chunk %s: %w", t.id, err))
@@ -367,6 +374,12 @@ func (e *Engine) Forget(_ context.Context, chunkIDs []string) error {
 		e.drop(t)
 	}
 	return errors.Join(errs...)
+}
+
+func (e *Engine) has(t *task) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.tasks[t.id] == t
 }
 
 func (e *Engine) drop(t *task) {

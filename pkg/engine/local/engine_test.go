@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -620,6 +621,42 @@ func TestForgetRemovesOnlyFinishedRuns(t *testing.T) {
 	}
 	b.allow(t, "go")
 	b.seeEnd(t, "running")
+}
+
+// TestForgettingTwiceSparesAChunkThatIsStartedAgain: passes of reconcile may overlap.
+func TestForgettingTwiceSparesAChunkThatIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	const id = "again"
+	for range 3 {
+		j := b.start(t, id, `finish ""`, nil)
+		b.seeChunk(t, id, "ended", func(s job.Sight) bool { return s.Ended })
+		for i := range 500 { // which removing takes a while
+			if err := os.WriteFile(filepath.Join(b.cfg.Dir, id, strconv.Itoa(i)), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		forgotten := make(chan error, 2)
+		for range cap(forgotten) {
+			go func() { forgotten <- b.Forget(t.Context(), []string{id}) }()
+		}
+		first := <-forgotten
+		startErr := b.Start(t.Context(), job.Single(j))
+		if err := errors.Join(first, startErr, <-forgotten); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := b.Observe(t.Context())
+		if _, known := of(seen, id); !known || err != nil {
+			t.Fatalf("the chunk that was started again is forgotten (%v)", err)
+		}
+		if o := b.seeEnd(t, id); o.State != job.Succeeded {
+			t.Fatalf("the run ended %s: %s", o.State, o.Message)
+		}
+		b.seeChunk(t, id, "ended", func(s job.Sight) bool { return s.Ended })
+		if err := b.Forget(t.Context(), []string{id}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestOpenLogGivesCompleteLinesFromAnOffset(t *testing.T) {

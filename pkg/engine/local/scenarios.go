@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,14 +42,20 @@ const (
 
 // scenarios keeps scenarios for a while, so that chunks and jobs of the same one fetch, check and unpack it once. None outlives the
 // engine: what a crash of the machine leaves may be incomplete.
+//
+// Removing gigabytes takes seconds, and a chunk that starts needs mu. So what is to be removed is renamed with mu held, and removed
+// without.
 type scenarios struct {
-	dir string
-	now func() time.Time
-	log zerolog.Logger
+	dir       string
+	now       func() time.Time
+	log       zerolog.Logger
+	removeAll func(path string) error // os.RemoveAll, but for tests
+	removals  sync.WaitGroup
 
-	mu    sync.Mutex
-	kept  map[string]*shared // by name
-	timer *time.Timer        // nil while all are in use
+	mu        sync.Mutex
+	kept      map[string]*shared // by name
+	timer     *time.Timer        // nil while all are in use
+	discarded int                // folders
 }
 
 // shared is one scenario.
@@ -65,7 +72,7 @@ type shared struct {
 	grown bool            // size is out of date
 	forms map[string]bool // configurations and versions of SUMO for which it was used
 
-	mu    sync.Mutex      // not that of scenarios, which is held while files are removed
+	mu    sync.Mutex
 	valid map[string]bool // forms of runs that have shown the XML to be valid
 }
 
@@ -74,17 +81,19 @@ func openScenarios(dir string, now func() time.Time, log zerolog.Logger) (*scena
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("removing scenarios of an earlier start: %w", err)
 	}
-	return &scenarios{dir: dir, now: now, log: log, kept: map[string]*shared{}}, nil
+	return &scenarios{dir: dir, now: now, log: log, removeAll: os.RemoveAll, kept: map[string]*shared{}}, nil
 }
 
 // close removes all. No chunk uses any.
 func (s *scenarios) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	clear(s.kept) // a timer that has fired finds nothing
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
+	s.mu.Unlock()
+	s.removals.Wait()
+	if err := s.removeAll(s.dir); err != nil {
 		s.log.Warn().Err(err).Msg("unpacked scenarios not removed")
 	}
 }
@@ -115,17 +124,21 @@ func (s *scenarios) take(runs []*run) *shared {
 func (s *scenarios) leave(x *shared) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for x.users == 1 {
+		s.discardHalves(x)
+		if !x.grown {
+			break
+		}
+		x.grown = false
+		s.mu.Unlock() // measuring takes long too; with a user, x is not removed meanwhile
+		size := sizeOf(x.dir)
+		s.mu.Lock()
+		x.size = size
+	}
 	if x.users--; x.users > 0 {
 		return
 	}
 	x.until = s.now().Add(keepScenario)
-	if err := x.clean(); err != nil {
-		s.log.Warn().Err(err).Msg("a half-made copy of a scenario is left")
-		x.grown = true
-	}
-	if x.grown {
-		x.size, x.grown = sizeOf(x.dir), false
-	}
 	s.sweep()
 }
 
@@ -149,7 +162,7 @@ func (s *scenarios) sweep() {
 		if n <= maxScenarios && bytes <= maxScenarioBytes && now.Before(x.until) {
 			continue
 		}
-		if err := s.remove(x); err != nil {
+		if err := s.discard(x.dir); err != nil {
 			s.log.Warn().Err(err).Msg("unpacked scenario not removed")
 			continue
 		}
@@ -165,26 +178,41 @@ func (s *scenarios) sweep() {
 	}
 }
 
-// remove takes the folder of x out of use before it removes it: a half of it would pass for the whole. What is left of it stays until the
-// engine closes.
-func (s *scenarios) remove(x *shared) error {
-	unused := fmt.Sprintf("%s.%d", x.dir, s.now().UnixNano())
-	if err := os.Rename(x.dir, unused); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// discard takes a folder out of use before it removes it: a half of it would pass for the whole. What is left of it stays until the engine
+// closes, or the next one opens. The caller holds s.mu.
+func (s *scenarios) discard(folder string) error {
+	s.discarded++
+	unused := filepath.Join(s.dir, fmt.Sprintf("discarded.%d", s.discarded))
+	if err := os.Rename(folder, unused); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
 	}
-	if err := os.RemoveAll(unused); err != nil {
-		s.log.Warn().Err(err).Msg("a part of an unpacked scenario is left")
-	}
+	s.removals.Go(func() {
+		if err := s.removeAll(unused); err != nil {
+			s.log.Warn().Err(err).Msg("a part of an unpacked scenario is left")
+		}
+	})
 	return nil
 }
 
-// clean removes the copies that a sumo-run was making when it was killed, whose names have a second part. Nobody uses x.
-func (x *shared) clean() error {
-	halves, err := filepath.Glob(x.file(filepath.Join(unpackedFolder, "*.*")))
-	for _, half := range halves {
-		err = errors.Join(err, os.RemoveAll(half))
+// discardHalves discards the copies that a sumo-run was making when it was killed, whose names have a second part. No sumo-run uses x. The
+// caller holds s.mu.
+func (s *scenarios) discardHalves(x *shared) {
+	folder := x.file(unpackedFolder)
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
 	}
-	return err
+	for _, entry := range entries {
+		if strings.Contains(entry.Name(), ".") {
+			err = errors.Join(err, s.discard(filepath.Join(folder, entry.Name())))
+		}
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Msg("a half-made copy of a scenario is left")
+	}
 }
 
 // sizeOf is how many bytes the files below dir have, as far as it can be read.

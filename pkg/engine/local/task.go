@@ -77,6 +77,9 @@ func (t *task) file(name string) string { return filepath.Join(t.dir, name) }
 // out is the path of a file that a run leaves.
 func (t *task) out(r *run, name string) string { return filepath.Join(t.dir, outFolder, r.ID, name) }
 
+// progress is the path of the file that is there while a run goes on.
+func (t *task) progress(r *run) string { return t.out(r, "") + chunk.ProgressSuffix }
+
 // urge takes over what decides when it is the turn of a chunk with job j.
 func (t *task) urge(j job.Job) { t.priority, t.submitted = j.Priority, j.SubmittedAt }
 

@@ -113,7 +113,7 @@ func status(err error) int {
 // unavailable reports whether the same request may succeed later without any change.
 func unavailable(err error) bool {
 	var send *smithyhttp.RequestSendError
-	if errors.As(err, &send) {
+	if _, ok := errors.AsType[interruption](err); ok || errors.As(err, &send) {
 		return true
 	}
 	code := status(err)

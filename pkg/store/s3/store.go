@@ -2,6 +2,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,8 @@ type Config struct {
 	UsePathStyle bool
 	// Wrap may wrap the transport of every request; nil leaves it as it is.
 	Wrap func(http.RoundTripper) http.RoundTripper `json:"-"`
+
+	stall time.Duration // for tests: in place of stallTimeout
 }
 
 // Store is an artifact.Store and artifact.Inputs.
@@ -132,23 +135,24 @@ func (s *Store) connect(ctx context.Context) (*s3.Client, *s3.PresignClient, err
 }
 
 func (c Config) httpClient(timeout time.Duration) s3.HTTPClient {
+	stall := cmp.Or(c.stall, stallTimeout)
 	client := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout }).
-		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = timeout })
-	if c.Wrap == nil {
-		return client
+		WithTransportOptions(func(t *http.Transport) {
+			t.ResponseHeaderTimeout = timeout
+			t.DialContext = limitWrites(t.DialContext, stall)
+		})
+	var rt http.RoundTripper = transport{client, stall}
+	if c.Wrap != nil {
+		rt = c.Wrap(rt)
 	}
-	return wrapped{c.Wrap(transport{client})}
+	return wrapped{rt}
 }
 
-// transport is the SDK's client as what Wrap takes, and wrapped what Wrap returns as a client of the SDK.
-type (
-	transport struct{ client s3.HTTPClient }
-	wrapped   struct{ transport http.RoundTripper }
-)
+// wrapped is what Wrap returns, as a client of the SDK.
+type wrapped struct{ transport http.RoundTripper }
 
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.client.Do(r) }
-func (w wrapped) Do(r *http.Request) (*http.Response, error)          { return w.transport.RoundTrip(r) }
+func (w wrapped) Do(r *http.Request) (*http.Response, error) { return w.transport.RoundTrip(r) }
 
 // EnsureBucket makes our bucket when it is missing.
 func (s *Store) EnsureBucket(ctx context.Context) error {
@@ -196,7 +200,7 @@ func (s *Store) Open(ctx context.Context, key string, offset, length int64) (io.
 	if err != nil {
 		return nil, s.failed(err, "read", key)
 	}
-	return out.Body, nil
+	return content{out.Body, key}, nil
 }
 
 // OpenInput implements artifact.Inputs, with the credentials that reach our own bucket.
@@ -209,7 +213,7 @@ func (s *Store) OpenInput(ctx context.Context, bucket, key string) (io.ReadClose
 	if err != nil {
 		return nil, 0, inputFailed(err, bucket, key)
 	}
-	return out.Body, aws.ToInt64(out.ContentLength), nil
+	return content{out.Body, "s3://" + bucket + "/" + key}, aws.ToInt64(out.ContentLength), nil
 }
 
 // Stat implements artifact.Store.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -268,8 +269,18 @@ func (d *demandCounts) of(r Run, config string, count func() (int, error)) (int,
 }
 
 // countDemand counts the vehicles in the scenario's route files, while SUMO is already loading. It is an estimate, for
-// progress only.
-func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings, r Run, config string) {
+// progress only. stop ends the counting and waits for that: root is closed next, and the files may be removed.
+func (m *monitor) countDemand(ctx context.Context, root *os.Root, s settings, r Run, config string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var counting sync.WaitGroup
+	counting.Go(func() { m.takeDemand(ctx, root, s, r, config) })
+	return func() {
+		cancel()
+		counting.Wait()
+	}
+}
+
+func (m *monitor) takeDemand(ctx context.Context, root *os.Root, s settings, r Run, config string) {
 	total, err := r.counted.of(r, config, func() (int, error) {
 		total := 0
 		for _, name := range append(append([]string(nil), s.routes...), s.additional...) {
@@ -319,7 +330,7 @@ func countVehicles(ctx context.Context, root *os.Root, name string, set *scenari
 	}
 	defer f.Close()
 	n := 0
-	plain, err := xml.Unpack(f)
+	plain, err := xml.Unpack(readWhile{ctx, f})
 	if err != nil {
 		return 0, err
 	}
@@ -337,12 +348,25 @@ func countVehicles(ctx context.Context, root *os.Root, name string, set *scenari
 			}
 			n += int(size)
 		}
-		return ctx.Err()
+		return nil
 	}}
 	if err = s.Scan(plain); errors.Is(err, xml.ErrNotXML) { // it has no vehicles
 		err = nil
 	}
 	return n, err
+}
+
+// readWhile reads as long as ctx lasts.
+type readWhile struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readWhile) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }
 
 // maxNumber is longer than any number is written, in bytes. Longer attributes, such as shapes, are not kept.

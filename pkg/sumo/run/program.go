@@ -79,7 +79,7 @@ func (r Run) attend(
 	}
 	log.line("sumo-run: " + called.title)
 	if s.end == nil && chosen.Path != "" {
-		go w.mon.countDemand(ctx, root, s, r, chosen.Path)
+		defer w.mon.countDemand(ctx, root, s, r, chosen.Path)()
 	}
 	f, err := r.executeProgram(ctx, cmd, called, w)
 	if errors.Is(err, confine.ErrUnconfined) {

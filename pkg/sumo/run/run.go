@@ -407,7 +407,7 @@ func (r Run) simulate(
 		log.line("sumo-run: warning: " + w.String())
 	}
 	if settings.end == nil {
-		go mon.countDemand(ctx, root, settings, r, chosen.Path)
+		defer mon.countDemand(ctx, root, settings, r, chosen.Path)()
 	}
 	cmd, err := r.command(config, args)
 	if err != nil {
