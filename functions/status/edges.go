@@ -296,12 +296,8 @@ func (f *Function) edgeValues(ctx context.Context, pairs []edgePair, attribute s
 		go func() {
 			defer close(read)
 			for _, p := range pairs {
-				var r readPair
-				if r.point, r.err = f.edgeValuesOf(ctx, p.point, attribute); r.err == nil {
-					r.against, r.err = f.edgeValuesOf(ctx, p.against, attribute)
-				}
 				select {
-				case read <- r:
+				case read <- f.readPair(ctx, p, attribute):
 				case <-ctx.Done():
 					return
 				}
@@ -313,6 +309,14 @@ func (f *Function) edgeValues(ctx context.Context, pairs []edgePair, attribute s
 			}
 		}
 	}
+}
+
+func (f *Function) readPair(ctx context.Context, p edgePair, attribute string) (r readPair) {
+	defer problem.Contain(&r.err)
+	if r.point, r.err = f.edgeValuesOf(ctx, p.point, attribute); r.err == nil {
+		r.against, r.err = f.edgeValuesOf(ctx, p.against, attribute)
+	}
+	return r
 }
 
 // edgeColumns opens the columns of a run, after their header.

@@ -159,7 +159,8 @@ func notKept(j job.Job, why string) string {
 		simulation.KeptFile)
 }
 
-func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) (scenario.Scenario, error) {
+func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) (s scenario.Scenario, err error) {
+	defer problem.Contain(&err)
 	key, offset, length := j.Locate(file)
 	zip, err := r.Objects.Open(ctx, key, offset, length)
 	if err != nil {
@@ -167,7 +168,7 @@ func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) 
 	}
 	defer zip.Close()
 	owner := tenant.Tenant{ID: j.TenantID, Namespace: j.Namespace}
-	s, _, err := r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs()), Program: true})
+	s, _, err = r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs()), Program: true})
 	return s, err
 }
 
