@@ -54,7 +54,11 @@ type installation struct {
 
 func install(t testing.TB) *installation {
 	t.Helper()
-	parts := served.Parts(t)
+	return installOf(t, served.Parts(t))
+}
+
+func installOf(t testing.TB, parts app.Parts) *installation {
+	t.Helper()
 	in := &installation{parts: parts, Function: served.Serve(t, parts, "status")}
 	for id, key := range map[string]*string{"acme": &in.acme, "rival": &in.rival} {
 		text, stored, err := tenant.NewKey(rand.Reader, id, "default", time.Now())
