@@ -278,7 +278,7 @@ func (f *Function) replaySegments(ctx context.Context, in *segmentRequest) (*hum
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("ETag", tag)
 		c.SetHeader("Cache-Control", replayAge)
-		c.SetHeader("Vary", "Authorization")
+		c.SetHeader("Vary", viewVary)
 		if matches(in.IfNoneMatch, tag) {
 			c.SetStatus(http.StatusNotModified)
 			return
