@@ -136,6 +136,19 @@ func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
 	return toJob(row), nil
 }
 
+// JobStates returns the states of those of the jobs that exist, by id, of any tenant.
+func (d *DB) JobStates(ctx context.Context, ids []string) (map[string]job.State, error) {
+	rows, err := d.q.JobStates(ctx, onlyIDs(ids))
+	if err != nil {
+		return nil, translate(err, "reading the states of jobs")
+	}
+	states := make(map[string]job.State, len(rows))
+	for _, r := range rows {
+		states[r.ID] = r.State
+	}
+	return states, nil
+}
+
 // jobRow reads a job by its id, or by the one that it had in the predecessor.
 func (d *DB) jobRow(ctx context.Context, tenantID, id string) (db.Job, error) {
 	row, err := d.q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: tenantID, ID: id})
