@@ -155,13 +155,13 @@ func (f *Function) edgeRuns(ctx context.Context, s study.Study, p study.Point) (
 		}
 		for _, j := range page {
 			after = j.Place()
-			i := slices.IndexFunc(j.Results, func(file job.ResultFile) bool { return file.Name == simulation.EdgeColumnsFile })
+			columns, counts := job.FileNamed(j.Results, simulation.EdgeColumnsFile)
 			_, written := j.Result(simulation.OutputEdgeData)
 			switch {
 			case j.ResultsPruned:
 				pruned++
-			case i >= 0:
-				runs[j.Study.Replication] = &edgeRun{j, j.Results[i]}
+			case counts:
+				runs[j.Study.Replication] = &edgeRun{j, columns}
 			case written:
 				unread++
 			default:

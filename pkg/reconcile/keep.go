@@ -81,8 +81,8 @@ func (r *Reconciler) keep(ctx context.Context, todo *differences) {
 
 // outcome is what has become of the result of j, nil while that is not known.
 func (r *Reconciler) outcome(ctx context.Context, j job.Job, u job.Update) *kept {
-	i := slices.IndexFunc(u.Results, func(f job.ResultFile) bool { return f.Name == simulation.KeptFile })
-	if i < 0 {
+	file, left := job.FileNamed(u.Results, simulation.KeptFile)
+	if !left {
 		return &kept{warning: fmt.Sprintf("The tool has left nothing that could be kept as the scenario %.80q.", j.KeepAs())}
 	}
 	if r.keeping.jobs == nil {
@@ -100,7 +100,7 @@ func (r *Reconciler) outcome(ctx context.Context, j job.Job, u job.Update) *kept
 		if working < keepers {
 			known = &kept{}
 			r.keeping.jobs[j.ID] = known
-			r.keeping.work.Go(func() { r.check(ctx, j, u.Results[i], known) })
+			r.keeping.work.Go(func() { r.check(ctx, j, file, known) })
 		}
 		return nil
 	case !known.done:
