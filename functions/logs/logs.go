@@ -27,6 +27,8 @@ type Function struct {
 	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line; 0 for
 	// as long as the job.
 	StreamLimit time.Duration
+	// Streams bounds those of one tenant.
+	Streams rest.Tally
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time
