@@ -454,7 +454,7 @@ func checkCaching(t *testing.T, c *tenantClient, id string) {
 	zipped := c.call(t, "GET", path, "Accept-Encoding: gzip").want(t, http.StatusOK)
 	plain := c.call(t, "GET", path, "Accept-Encoding: identity").want(t, http.StatusOK)
 	if zipped.header.Get("Content-Encoding") != "gzip" || plain.header.Get("Content-Encoding") != "" ||
-		zipped.header.Get("Vary") != "Accept-Encoding, Authorization" {
+		zipped.header.Get("Vary") != "Accept-Encoding, Authorization, Origin" {
 		t.Errorf("encoded as %q and %q", zipped.header.Get("Content-Encoding"), plain.header.Get("Content-Encoding"))
 	}
 	z, err := gzip.NewReader(bytes.NewReader(zipped.body))

@@ -42,6 +42,12 @@ type served struct {
 
 func serve(t testing.TB, state job.State) *served {
 	t.Helper()
+	return serveBounded(t, state, 0)
+}
+
+// serveBounded serves a tenant that may have so many streams; any number if that is 0.
+func serveBounded(t testing.TB, state job.State, streams int) *served {
+	t.Helper()
 	store, err := s3.New(localtest.Bucket(t))
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +59,7 @@ func serve(t testing.TB, state job.State) *served {
 	s := &served{scripted: script(state), objects: store, key: text}
 	s.state.ResultsKey = artifact.ResultsOf("sumo-acme", s.state.ID)
 	f := s.function()
-	f.Objects, f.Poll = store, 5*time.Millisecond
+	f.Objects, f.Poll, f.Streams.Most = store, 5*time.Millisecond, streams
 	mux := http.NewServeMux()
 	f.Register(rest.NewAPI(mux, rest.Keys{TenantByKey: func(_ context.Context, id string, hash []byte) (tenant.Tenant, error) {
 		if id != key.ID || !bytes.Equal(hash, key.Hash) {
@@ -107,6 +113,31 @@ func (s *served) snapshot(t testing.TB, query string) (Snapshot, int) {
 		t.Fatal(err)
 	}
 	return out, response.StatusCode
+}
+
+func TestATenantHasNoMoreStreamsThanItMay(t *testing.T) {
+	t.Parallel()
+	run := serveBounded(t, job.Running, 2)
+	first, second := run.get(t, "/stream", ""), run.get(t, "/stream", "")
+	defer second.Body.Close()
+	refused := run.get(t, "/stream", "")
+	said, err := io.ReadAll(refused.Body)
+	refused.Body.Close()
+	if first.StatusCode != http.StatusOK || second.StatusCode != http.StatusOK || refused.StatusCode != http.StatusTooManyRequests ||
+		refused.Header.Get("Retry-After") != "5" || err != nil || !strings.Contains(string(said), "2 streams") {
+		t.Fatalf("answered %d, %d and %d: %s", first.StatusCode, second.StatusCode, refused.StatusCode, said)
+	}
+	first.Body.Close() // the service notices with what it sends next, or a heartbeat
+	for deadline := time.Now().Add(20 * time.Second); ; run.say("a line\n") {
+		next := run.get(t, "/stream", "")
+		next.Body.Close()
+		if next.StatusCode == http.StatusOK {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after one has ended it still answers %d", next.StatusCode)
+		}
+	}
 }
 
 // The connection breaks at any byte, again and again, while the log is written, while the run ends, and after.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,6 +27,8 @@ type Function struct {
 	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line; 0 for
 	// as long as the job.
 	StreamLimit time.Duration
+	// Streams bounds those of one tenant.
+	Streams rest.Tally
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time
@@ -109,9 +110,9 @@ func (f *Function) open(ctx context.Context, j job.Job, offset int64) (*job.Log,
 // stored finds the log of a job that has finished. Where it is no part of a pack, its size is that of the object: a run that was lost may
 // have left a log without a record of it.
 func (f *Function) stored(ctx context.Context, j job.Job) (key string, start, size int64, err error) {
-	log := job.ResultFile{Name: simulation.LogFile}
-	if i := slices.IndexFunc(j.Results, func(f job.ResultFile) bool { return f.Name == log.Name }); i >= 0 {
-		log = j.Results[i]
+	log, listed := job.FileNamed(j.Results, simulation.LogFile)
+	if !listed {
+		log.Name = simulation.LogFile
 	}
 	key, start, size = j.Locate(log)
 	if size < 0 {

@@ -98,7 +98,7 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 	if ended && j.State.Terminal() {
 		return noEvents(), nil
 	}
-	return events(func(hctx huma.Context, out *bufio.Writer) {
+	return f.events(ctx, func(hctx huma.Context, out *bufio.Writer) {
 		s := &stream{
 			f: f, job: j, at: from, out: out, progress: -1, wrote: f.Now(),
 			old: !acceptsNew(hctx.Header("Accept")), resumed: in.LastEventID != "",
@@ -106,7 +106,7 @@ func (f *Function) stream(ctx context.Context, in *streamRequest) (*huma.StreamR
 		if err := s.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("job", j.ID).Msg("log stream ended early; the client may resume")
 		}
-	}), nil
+	})
 }
 
 func errNoEvent(id string) error {
@@ -119,9 +119,18 @@ func noEvents() *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) { hctx.SetStatus(http.StatusNoContent) }}
 }
 
+// streamsRetry is the Retry-After for a tenant with too many streams: some of them may end with their jobs at any time.
+const streamsRetry = 5 * time.Second
+
 // events is an answer of server-sent events, which follow writes.
-func events(follow func(huma.Context, *bufio.Writer)) *huma.StreamResponse {
+func (f *Function) events(ctx context.Context, follow func(huma.Context, *bufio.Writer)) (*huma.StreamResponse, error) {
+	end, ok := f.Streams.Begin(rest.TenantOf(ctx).ID)
+	if !ok {
+		return nil, problem.New(problem.RateLimited, "You have %d streams open at this instance, the most that one tenant may have. End some of "+
+			"them, or follow the study rather than its runs.", f.Streams.Most).WithRetryAfter(streamsRetry)
+	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		defer end()
 		hctx.SetHeader("Content-Type", "text/event-stream")
 		hctx.SetHeader("X-Accel-Buffering", "no") // nginx would buffer lines
 		hctx.SetStatus(http.StatusOK)
@@ -129,7 +138,7 @@ func events(follow func(huma.Context, *bufio.Writer)) *huma.StreamResponse {
 			return // a HEAD only checks that there is a stream, and must not wait for its end
 		}
 		follow(hctx, bufio.NewWriter(rest.StreamOut(hctx)))
-	}}
+	}}, nil
 }
 
 // limit delivers a value when it is time for the client to resume; without a StreamLimit never.

@@ -69,12 +69,12 @@ func (f *Function) streamStudy(ctx context.Context, in *studyStreamRequest) (*hu
 	if ended && s.State.Terminal() && s.Version == seen {
 		return noEvents(), nil
 	}
-	return events(func(hctx huma.Context, out *bufio.Writer) {
+	return f.events(ctx, func(hctx huma.Context, out *bufio.Writer) {
 		follower := &studyStream{stream: stream{f: f, out: out, wrote: f.Now()}, study: s, seen: seen}
 		if err := follower.run(hctx.Context()); err != nil && !errors.Is(err, context.Canceled) {
 			zerolog.Ctx(hctx.Context()).Info().Err(err).Str("study", s.ID).Msg("study stream ended early; the client may resume")
 		}
-	}), nil
+	})
 }
 
 // studyStream is one follower of one study.

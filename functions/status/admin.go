@@ -110,17 +110,13 @@ func (f *Function) allJobs(ctx context.Context, in *allJobsRequest) (*allJobsAns
 	if state != "" && !slices.Contains(job.States(), state) {
 		return out, nil
 	}
-	// One more than requested shows whether there is another page.
 	limit := in.limit()
 	jobs, total, err := f.Jobs.AllJobs(ctx, state, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	out.Body.Total = total
-	if len(jobs) > limit {
-		jobs = jobs[:limit]
-		out.Body.NextCursor = encodeCursor(jobs[limit-1].Place())
-	}
+	jobs, out.Body.NextCursor = page(jobs, limit, job.Job.Place)
 	for _, j := range jobs {
 		j.TaskToken = "" // a secret between the tenant and its own systems
 		out.Body.Jobs = append(out.Body.Jobs, AdminJob{

@@ -45,10 +45,11 @@ func viewTag(j job.Job, name string) string { return `"` + j.ID + "/" + name + `
 func weak(tag string) string { return "W/" + tag }
 
 // viewAge lets a browser show a job again without asking. It is short because an operator may remove results at any time.
-// A browser that now uses another key asks again.
+// A browser that now uses another key asks again, and so does a page of another site: which site may read an answer stands in the
+// answer (CORS), and this header takes the place of the one that says so.
 const (
 	viewAge  = "private, max-age=3600"
-	viewVary = "Accept-Encoding, Authorization"
+	viewVary = "Accept-Encoding, Authorization, Origin"
 )
 
 func unchanged(tag, age string) *huma.StreamResponse {

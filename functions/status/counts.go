@@ -143,7 +143,7 @@ func (f *Function) compareCounts(ctx context.Context, id string, file []byte) (j
 		return j, nil, nil, err
 	}
 	c := calibration.New(counts)
-	if err := f.Views.Work(ctx, func(ctx context.Context) error { return f.readCounts(ctx, j, c) }); err != nil {
+	if err := f.Views.Work(ctx, j.Namespace, func(ctx context.Context) error { return f.readCounts(ctx, j, c) }); err != nil {
 		return j, nil, nil, err
 	}
 	notes := []string{}

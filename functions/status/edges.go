@@ -155,13 +155,13 @@ func (f *Function) edgeRuns(ctx context.Context, s study.Study, p study.Point) (
 		}
 		for _, j := range page {
 			after = j.Place()
-			i := slices.IndexFunc(j.Results, func(file job.ResultFile) bool { return file.Name == simulation.EdgeColumnsFile })
+			columns, counts := job.FileNamed(j.Results, simulation.EdgeColumnsFile)
 			_, written := j.Result(simulation.OutputEdgeData)
 			switch {
 			case j.ResultsPruned:
 				pruned++
-			case i >= 0:
-				runs[j.Study.Replication] = &edgeRun{j, j.Results[i]}
+			case counts:
+				runs[j.Study.Replication] = &edgeRun{j, columns}
 			case written:
 				unread++
 			default:
@@ -296,12 +296,8 @@ func (f *Function) edgeValues(ctx context.Context, pairs []edgePair, attribute s
 		go func() {
 			defer close(read)
 			for _, p := range pairs {
-				var r readPair
-				if r.point, r.err = f.edgeValuesOf(ctx, p.point, attribute); r.err == nil {
-					r.against, r.err = f.edgeValuesOf(ctx, p.against, attribute)
-				}
 				select {
-				case read <- r:
+				case read <- f.readPair(ctx, p, attribute):
 				case <-ctx.Done():
 					return
 				}
@@ -313,6 +309,14 @@ func (f *Function) edgeValues(ctx context.Context, pairs []edgePair, attribute s
 			}
 		}
 	}
+}
+
+func (f *Function) readPair(ctx context.Context, p edgePair, attribute string) (r readPair) {
+	defer problem.Contain(&r.err)
+	if r.point, r.err = f.edgeValuesOf(ctx, p.point, attribute); r.err == nil {
+		r.against, r.err = f.edgeValuesOf(ctx, p.against, attribute)
+	}
+	return r
 }
 
 // edgeColumns opens the columns of a run, after their header.

@@ -58,16 +58,12 @@ func (f *Function) list(ctx context.Context, in *jobsQuery) (*jobsPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One more than requested shows whether there is another page.
 	jobs, err := f.Jobs.ListJobs(ctx, rest.TenantOf(ctx).ID, filter, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	out := &jobsPage{}
-	if len(jobs) > in.Limit {
-		jobs = jobs[:in.Limit]
-		out.Body.NextCursor = encodeCursor(jobs[in.Limit-1].Place())
-	}
+	jobs, out.Body.NextCursor = page(jobs, in.Limit, job.Job.Place)
 	out.Body.Jobs = make([]rest.Job, len(jobs))
 	names, err := f.Studies.PointNames(ctx, rest.TenantOf(ctx).ID, jobs)
 	if err != nil {
@@ -97,6 +93,15 @@ func labelsOf(given []string) (map[string]string, error) {
 
 // Cursors are opaque, so that their contents may change.
 const cursorPrefix = "1:"
+
+// page is the first limit of found, and the cursor of the next page: empty unless more was found than that, one more being enough to ask
+// for. place is what a cursor consists of.
+func page[T any](found []T, limit int, place func(T) string) (shown []T, next string) {
+	if len(found) <= limit {
+		return found, ""
+	}
+	return found[:limit], encodeCursor(place(found[limit-1]))
+}
 
 func encodeCursor(id string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(cursorPrefix + id))

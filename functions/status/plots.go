@@ -101,11 +101,10 @@ func drawable(j job.Job, kind chart.Kind) bool {
 
 // convergenceOf is the file in which a tool of j has left how it converged.
 func convergenceOf(j job.Job) (job.ResultFile, bool) {
-	i := slices.IndexFunc(j.Results, func(f job.ResultFile) bool { return f.Name == simulation.ConvergenceFile })
-	if i < 0 || j.Options.Tool == nil { // a scenario may have a file of that name
+	if j.Options.Tool == nil { // a scenario may have a file of that name
 		return job.ResultFile{}, false
 	}
-	return j.Results[i], true
+	return job.FileNamed(j.Results, simulation.ConvergenceFile)
 }
 
 // maxConvergence bounds the file in bytes: some 100 for each iteration.

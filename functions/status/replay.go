@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -155,12 +154,12 @@ type recording struct {
 
 // recording finds that of a job that has finished: a result, or what is made from its fcd output.
 func (f *Function) recording(ctx context.Context, j job.Job) (recording, error) {
-	index := slices.IndexFunc(j.Results, func(r job.ResultFile) bool { return r.Name == simulation.ReplayFile })
-	segments := slices.IndexFunc(j.Results, func(r job.ResultFile) bool { return r.Name == simulation.ReplaySegmentsFile })
-	if j.Options.Replay != nil && index >= 0 && segments >= 0 {
+	index, indexed := job.FileNamed(j.Results, simulation.ReplayFile)
+	segments, stored := job.FileNamed(j.Results, simulation.ReplaySegmentsFile)
+	if j.Options.Replay != nil && indexed && stored {
 		r := recording{Whole: whole(j)}
-		key, offset, length := j.Locate(j.Results[index])
-		r.key, r.offset, _ = j.Locate(j.Results[segments])
+		key, offset, length := j.Locate(index)
+		r.key, r.offset, _ = j.Locate(segments)
 		return r, f.readJSON(ctx, key, offset, length, &r.Index)
 	}
 	if _, has := j.Result(simulation.OutputFCD); !has {
@@ -278,7 +277,7 @@ func (f *Function) replaySegments(ctx context.Context, in *segmentRequest) (*hum
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("ETag", tag)
 		c.SetHeader("Cache-Control", replayAge)
-		c.SetHeader("Vary", "Authorization")
+		c.SetHeader("Vary", viewVary)
 		if matches(in.IfNoneMatch, tag) {
 			c.SetStatus(http.StatusNotModified)
 			return

@@ -45,16 +45,12 @@ func (f *Function) listScenarios(ctx context.Context, in *scenariosQuery) (*scen
 	if err != nil {
 		return nil, err
 	}
-	// One more than requested shows whether there is another page.
 	found, err := f.Scenarios.ListScenarios(ctx, rest.TenantOf(ctx).ID, behind, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	out := &scenariosPage{}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		out.Body.NextCursor = encodePlace(found[in.Limit-1])
-	}
+	found, out.Body.NextCursor = page(found, in.Limit, placeOf)
 	out.Body.Scenarios = make([]rest.ScenarioSummary, len(found))
 	for i, s := range found {
 		out.Body.Scenarios[i] = rest.ScenarioSummaryOf(s)
@@ -65,9 +61,9 @@ func (f *Function) listScenarios(ctx context.Context, in *scenariosQuery) (*scen
 // maxMicros is the year 9999, which both Go and Postgres know.
 const maxMicros = 253_402_300_799_999_999
 
-// encodePlace keeps microseconds, which is as exact as Postgres keeps times.
-func encodePlace(s scenario.Scenario) string {
-	return encodeCursor(strconv.FormatInt(s.CreatedAt.UnixMicro(), 10) + ":" + s.Digest)
+// placeOf keeps microseconds, which is as exact as Postgres keeps times.
+func placeOf(s scenario.Scenario) string {
+	return strconv.FormatInt(s.CreatedAt.UnixMicro(), 10) + ":" + s.Digest
 }
 
 func decodePlace(cursor string) (scenario.Place, error) {

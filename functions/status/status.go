@@ -35,6 +35,7 @@ type Function struct {
 	Release string
 	Now     func() time.Time
 
+	waits      waits
 	secrets    secrets
 	recordings recordings
 }
@@ -42,6 +43,8 @@ type Function struct {
 // Jobs is the record of jobs. Calls that name a tenant see that tenant's jobs only; another tenant's is problem.NotFound.
 type Jobs interface {
 	Job(ctx context.Context, tenantID, id string) (job.Job, error)
+	// JobStates returns the states of those of the jobs that exist, by id, of any tenant.
+	JobStates(ctx context.Context, ids []string) (map[string]job.State, error)
 	// Events returns a job's transitions, oldest first.
 	Events(ctx context.Context, tenantID, id string) ([]job.Event, error)
 	// ListJobs returns up to limit of the tenant's jobs that f describes, newest first, after the place after (job.Job.Place). An

@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sumo-k8/sumo-k8/functions/internal/app"
 	"github.com/sumo-k8/sumo-k8/functions/internal/testing/contract"
@@ -26,6 +29,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -54,7 +58,11 @@ type installation struct {
 
 func install(t testing.TB) *installation {
 	t.Helper()
-	parts := served.Parts(t)
+	return installOf(t, served.Parts(t))
+}
+
+func installOf(t testing.TB, parts app.Parts) *installation {
+	t.Helper()
 	in := &installation{parts: parts, Function: served.Serve(t, parts, "status")}
 	for id, key := range map[string]*string{"acme": &in.acme, "rival": &in.rival} {
 		text, stored, err := tenant.NewKey(rand.Reader, id, "default", time.Now())
@@ -248,6 +256,53 @@ func TestAWaitingRequestAnswersWhenTheStateChanges(t *testing.T) {
 	in.get(t, "/jobs/"+other+"?wait=10ms").Want(t, http.StatusOK).Into(t, &got)
 	if got.Status != job.Queued {
 		t.Errorf("when the time is up it is %s", got.Status)
+	}
+}
+
+// reads counts the statements that read jobs.
+type reads struct{ n atomic.Int32 }
+
+func (r *reads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, "FROM jobs") {
+		r.n.Add(1)
+	}
+	return ctx
+}
+
+func (r *reads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func TestManyWaitingRequestsCostTheDatabaseLittleMoreThanOne(t *testing.T) {
+	t.Parallel()
+	parts := served.Parts(t)
+	var counted reads
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: parts.Config.DatabaseURL, Tracer: &counted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	parts.DB = db
+	in := installOf(t, parts)
+	const jobs, each = 10, 10
+	var all sync.WaitGroup
+	before := counted.n.Load()
+	for range jobs {
+		id := in.queue(t)
+		for range each {
+			all.Go(func() { in.get(t, "/jobs/"+id+"?wait=3s") })
+		}
+	}
+	all.Wait()
+	// Each request reads its job at the beginning and the end. Between them there are a dozen looks at the states of all.
+	if n := counted.n.Load() - before; n > 3*jobs*each {
+		t.Errorf("%d requests that waited took %d statements", jobs*each, n)
+	}
+	// The next one to wait begins the looks anew.
+	id := in.queue(t)
+	time.AfterFunc(300*time.Millisecond, func() { _, _ = db.RequestCancel(context.Background(), "acme", id) })
+	var got rest.Job
+	in.get(t, "/jobs/"+id+"?wait=40s").Want(t, http.StatusOK).Into(t, &got)
+	if got.Status != job.Cancelled {
+		t.Errorf("it is %s", got.Status)
 	}
 }
 

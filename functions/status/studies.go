@@ -77,16 +77,12 @@ func (f *Function) studies(ctx context.Context, in *studiesQuery) (*studiesPage,
 	if err != nil {
 		return nil, err
 	}
-	// One more than requested shows whether there is another page.
 	found, err := f.Studies.ListStudies(ctx, rest.TenantOf(ctx).ID, study.Filter{State: in.Status, Labels: labels}, after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	out := &studiesPage{}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		out.Body.NextCursor = encodeCursor(found[in.Limit-1].ID)
-	}
+	found, out.Body.NextCursor = page(found, in.Limit, func(s study.Study) string { return s.ID })
 	out.Body.Studies = make([]rest.StudySummary, len(found))
 	for i, s := range found {
 		out.Body.Studies[i] = rest.StudySummaryOf(s)

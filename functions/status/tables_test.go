@@ -3,16 +3,23 @@ package status_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sumo-k8/sumo-k8/functions/internal/testing/served"
 	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/table"
 )
 
@@ -48,7 +55,11 @@ func TestOutputsAreTables(t *testing.T) {
 		if diff := cmp.Diff(content, string(a.Body)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", query, diff)
 		}
-		in.get(t, "/jobs/"+id+"/tables/fcd"+query, "If-None-Match: "+a.Header.Get("ETag")).Want(t, http.StatusNotModified)
+		tag := a.Header.Get("ETag")
+		if !entityTag.MatchString(tag) || !strings.Contains(a.Header.Get("Vary"), "Origin") {
+			t.Errorf("%q has the headers %v", query, a.Header)
+		}
+		in.get(t, "/jobs/"+id+"/tables/fcd"+query, "If-None-Match: "+tag).Want(t, http.StatusNotModified)
 	}
 	if want["fcd"] = true; cmp.Diff(want, states()) != "" {
 		t.Errorf("then there are %v", states())
@@ -70,6 +81,77 @@ func TestOutputsAreTables(t *testing.T) {
 		file, err := table.Open(bytes.NewReader(a.Body), int64(len(a.Body)))
 		if err != nil || file.Rows != rows || a.Header.Get("Content-Type") != table.ContentType {
 			t.Errorf("%q answers %v with %d rows, %v", query, a.Header, file.Rows, err)
+		}
+	}
+}
+
+// entityTag is what an ETag may be (RFC 9110, section 8.8.3).
+var entityTag = regexp.MustCompile(`^(W/)?"[!#-~]*"$`)
+
+// A client that keeps a table may ask with its tag however many columns it has chosen: the header is bounded.
+func TestATableOfManyColumnsIsAskedForAgainByItsTag(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	id := in.finish(t, succeeded())
+	var schema table.Schema
+	in.get(t, "/jobs/"+id+"/tables/tripinfo/schema").Want(t, http.StatusOK).Into(t, &schema)
+	var names []string
+	for _, c := range schema.Columns {
+		names = append(names, c.Name)
+	}
+	path := "/jobs/" + id + "/tables/tripinfo?columns="
+	tags := map[string]bool{}
+	for n := range names {
+		tag := in.get(t, path+strings.Join(names[n:], ",")).Want(t, http.StatusOK).Header.Get("ETag")
+		if tags[tag] || len(tag) > 200 {
+			t.Fatalf("the columns %v have the tag %s", names[n:], tag)
+		}
+		tags[tag] = true
+	}
+}
+
+// bodies counts the answers of a store that have been opened and not closed.
+type bodies struct {
+	http.RoundTripper
+	open atomic.Int32
+}
+
+func (b *bodies) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.RoundTripper.RoundTrip(r)
+	if err == nil {
+		b.open.Add(1)
+		response.Body = &countedBody{response.Body, sync.OnceFunc(func() { b.open.Add(-1) })}
+	}
+	return response, err
+}
+
+type countedBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (c *countedBody) Close() error { c.closed(); return c.ReadCloser.Close() }
+
+// A body that stays open keeps its connection from being used again.
+func TestATableIsClosedWhateverIsAskedOfIt(t *testing.T) {
+	t.Parallel()
+	var opened bodies
+	bucket := localtest.Bucket(t)
+	bucket.Wrap = func(next http.RoundTripper) http.RoundTripper { opened.RoundTripper = next; return &opened }
+	parts := served.Parts(t)
+	parts.Config.S3Bucket = bucket.Bucket
+	var err error
+	if parts.Objects, err = s3.New(bucket); err != nil {
+		t.Fatal(err)
+	}
+	in := installOf(t, parts)
+	id := in.finish(t, succeeded())
+	for _, format := range []string{"parquet", "csv", "json"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			in.Call(t, method, "/jobs/"+id+"/tables/fcd?format="+format, "", in.acme).Want(t, http.StatusOK)
+			if n := opened.open.Load(); n != 0 {
+				t.Errorf("%s of %s leaves %d answers of the store open", method, format, n)
+			}
 		}
 	}
 }

@@ -210,7 +210,7 @@ func TestViewsAreKeptByTheirReader(t *testing.T) {
 		plain := in.get(t, path, "Accept-Encoding: identity").Want(t, http.StatusOK)
 		tag := plain.Header.Get("ETag")
 		if tag == "" || plain.Header.Get("Cache-Control") != "private, max-age=3600" ||
-			plain.Header.Get("Vary") != "Accept-Encoding, Authorization" {
+			plain.Header.Get("Vary") != "Accept-Encoding, Authorization, Origin" {
 			t.Errorf("%s has the headers %v", path, plain.Header)
 		}
 		again := in.get(t, path, "If-None-Match: "+tag).Want(t, http.StatusNotModified)

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -14,8 +15,9 @@ import (
 const (
 	// maxWait keeps a waiting request below the 60 s after which common proxies give up on an answer.
 	maxWait = 50 * time.Second
-	// waitPoll is how often a waiting request reads its job: one indexed row, which takes a tenth of a millisecond.
-	waitPoll = 250 * time.Millisecond
+	// waitPoll is how often the states of awaited jobs are read, and waitPollLimit how long that may take.
+	waitPoll      = 250 * time.Millisecond
+	waitPollLimit = 5 * time.Second
 )
 
 type jobRequest struct {
@@ -75,27 +77,103 @@ func parseWait(text string) (time.Duration, error) {
 	return min(wait, maxWait), nil
 }
 
-// awaitChange returns j as soon as its state changes, or as it is when the time is up.
+// awaitChange returns j when its state has changed, or as it is when the time is up.
 func (f *Function) awaitChange(ctx context.Context, j job.Job, wait time.Duration) (job.Job, error) {
-	before := j.State
+	changed, leave := f.waits.join(f.Jobs, awaited{j.ID, j.State})
+	defer leave()
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
-	poll := time.NewTicker(waitPoll)
-	defer poll.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return j, ctx.Err()
-		case <-server.Stopping(ctx):
-			return j, nil
-		case <-deadline.C:
-			return j, nil
-		case <-poll.C:
+	select {
+	case <-ctx.Done():
+		return j, ctx.Err()
+	case <-server.Stopping(ctx):
+	case <-deadline.C:
+	case <-changed:
+	}
+	return f.Jobs.Job(ctx, j.TenantID, j.ID)
+}
+
+// awaited is a job that requests wait for, in the state that they have seen.
+type awaited struct {
+	id    string
+	state job.State
+}
+
+// waits are the jobs that requests wait for. One statement reads the states of all of them, so that the database bears the same whether
+// ten requests wait or thousands.
+type waits struct {
+	mu      sync.Mutex
+	awaited map[awaited]*change
+	polling bool // a goroutine reads the states, as long as anything is awaited
+}
+
+// change wakes the requests that wait for one job.
+type change struct {
+	requests int           // guarded by waits.mu
+	come     chan struct{} // closed when the job is in another state
+}
+
+// join returns a channel that is closed when the job is in another state. The caller leaves when it waits no longer.
+func (w *waits) join(jobs Jobs, a awaited) (changed <-chan struct{}, leave func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.awaited == nil {
+		w.awaited = map[awaited]*change{}
+	}
+	c := w.awaited[a]
+	if c == nil {
+		c = &change{come: make(chan struct{})}
+		w.awaited[a] = c
+	}
+	c.requests++
+	if !w.polling {
+		w.polling = true
+		go w.poll(jobs)
+	}
+	return c.come, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if c.requests--; c.requests == 0 && w.awaited[a] == c {
+			delete(w.awaited, a)
 		}
-		now, err := f.Jobs.Job(ctx, j.TenantID, j.ID)
-		if err != nil || now.State != before {
-			return now, err
+	}
+}
+
+// poll reads the states until nothing is awaited. If it cannot, every request looks for itself, and reports what is wrong.
+func (w *waits) poll(jobs Jobs) {
+	tick := time.NewTicker(waitPoll)
+	defer tick.Stop()
+	for range tick.C {
+		ids := w.ids()
+		if ids == nil {
+			return
 		}
-		j = now
+		ctx, cancel := context.WithTimeout(context.Background(), waitPollLimit)
+		states, _ := jobs.JobStates(ctx, ids)
+		cancel()
+		w.wake(states)
+	}
+}
+
+// ids are the awaited jobs; nil ends the polling.
+func (w *waits) ids() (ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for a := range w.awaited {
+		ids = append(ids, a.id)
+	}
+	w.polling = ids != nil
+	return ids
+}
+
+// wake wakes the requests that have seen another state than these.
+func (w *waits) wake(states map[string]job.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for a, c := range w.awaited {
+		if states[a.id] != a.state {
+			close(c.come)
+			delete(w.awaited, a)
+		}
 	}
 }

@@ -154,6 +154,15 @@ func Prefixes() []string {
 	return []string{ScenarioPrefix, ResultPrefix, ViewPrefix, UploadPrefix, ChunkPrefix, StatePrefix}
 }
 
+// NamespaceOf is that of the tenant to whom the object at a key belongs; empty if the key is none of ours.
+func NamespaceOf(key string) string {
+	parts := strings.SplitN(key, "/", 3) // prefix, namespace, the rest
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1]
+}
+
 // ScenarioKey is where the upload called uploadID of the tenant with this namespace is kept. Content addressing happens
 // in Postgres: a digest is known only when the last byte has arrived, and S3 cannot rename.
 func ScenarioKey(namespace, uploadID string) string {

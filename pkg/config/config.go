@@ -160,31 +160,30 @@ func (c Config) check() error {
 			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
 		}
 	}
-	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("PUBLIC_URL is %q; it must be an http or https URL, such as https://sumo.example.org", c.PublicURL)
+	for _, setting := range []struct{ name, value, example string }{
+		{"PUBLIC_URL", c.PublicURL, "https://sumo.example.org"},
+		{"S3_ENDPOINT", c.S3Endpoint, "http://minio.example.org:9000"},
+		{"S3_PUBLIC_ENDPOINT", c.S3PublicEndpoint, "https://files.example.org"},
+		{"RECONCILE_URL", c.ReconcileURL, "http://reconcile.sumo-k8.svc.cluster.local/reconcile"},
+		{"STEP_FUNCTIONS_ENDPOINT", c.TaskEndpoint, "https://states.eu-central-1.amazonaws.com"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", c.TraceEndpoint, "http://collector:4318"},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.TracesEndpoint, "http://collector:4318/v1/traces"},
+	} {
+		u, err := url.Parse(setting.value)
+		if setting.value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("%s is %q; it must be an http or https URL, such as %s", setting.name, setting.value, setting.example)
+		}
 	}
 	for _, caller := range c.ReconcileCallers {
 		if namespace, name, ok := strings.Cut(caller, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
 			return fmt.Errorf("RECONCILE_CALLERS has %q; write each as namespace/name", caller)
 		}
 	}
-	if u, err := url.Parse(c.ReconcileURL); c.ReconcileURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf(
-			"RECONCILE_URL is %q; it must be an http or https URL, such as http://reconcile.sumo-k8.svc.cluster.local/reconcile", c.ReconcileURL,
-		)
-	}
 	for _, pair := range []struct{ name, access, secret string }{
 		{"S3", c.S3AccessKey, c.S3SecretKey}, {"RUN_S3", c.RunS3AccessKey, c.RunS3SecretKey},
 	} {
 		if (pair.access == "") != (pair.secret == "") {
 			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY must be set together", pair.name)
-		}
-	}
-	for name, endpoint := range map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT": c.TraceEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.TracesEndpoint,
-	} {
-		if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("%s is %q; it must be an http or https URL, such as http://collector:4318", name, endpoint)
 		}
 	}
 	for _, origin := range c.CORSOrigins {
@@ -201,9 +200,6 @@ func (c Config) check() error {
 	}
 	if !slices.Contains([]string{refuseCallbacks, ignoreCallbacks}, c.LegacyCallbacks) {
 		return fmt.Errorf("LEGACY_CALLBACKS is %q; it must be %s or %s", c.LegacyCallbacks, refuseCallbacks, ignoreCallbacks)
-	}
-	if u, err := url.Parse(c.TaskEndpoint); c.TaskEndpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("STEP_FUNCTIONS_ENDPOINT is %q; it must be an http or https URL", c.TaskEndpoint)
 	}
 	if c.TaskEndpoint != "" && c.TaskRegion == "" {
 		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")

@@ -243,6 +243,14 @@ func (f *ResultFile) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// FileNamed returns the one of files that has the name.
+func FileNamed(files []ResultFile, name string) (f ResultFile, ok bool) {
+	if i := slices.IndexFunc(files, func(f ResultFile) bool { return f.Name == name }); i >= 0 {
+		return files[i], true
+	}
+	return ResultFile{}, false
+}
+
 // Result returns the file that has an output of the run.
 func (j Job) Result(o simulation.Output) (f ResultFile, ok bool) {
 	i := slices.IndexFunc(j.Results, func(f ResultFile) bool { return slices.Contains(f.Roles, o) })

@@ -81,8 +81,8 @@ func (r *Reconciler) keep(ctx context.Context, todo *differences) {
 
 // outcome is what has become of the result of j, nil while that is not known.
 func (r *Reconciler) outcome(ctx context.Context, j job.Job, u job.Update) *kept {
-	i := slices.IndexFunc(u.Results, func(f job.ResultFile) bool { return f.Name == simulation.KeptFile })
-	if i < 0 {
+	file, left := job.FileNamed(u.Results, simulation.KeptFile)
+	if !left {
 		return &kept{warning: fmt.Sprintf("The tool has left nothing that could be kept as the scenario %.80q.", j.KeepAs())}
 	}
 	if r.keeping.jobs == nil {
@@ -100,7 +100,7 @@ func (r *Reconciler) outcome(ctx context.Context, j job.Job, u job.Update) *kept
 		if working < keepers {
 			known = &kept{}
 			r.keeping.jobs[j.ID] = known
-			r.keeping.work.Go(func() { r.check(ctx, j, u.Results[i], known) })
+			r.keeping.work.Go(func() { r.check(ctx, j, file, known) })
 		}
 		return nil
 	case !known.done:
@@ -159,7 +159,8 @@ func notKept(j job.Job, why string) string {
 		simulation.KeptFile)
 }
 
-func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) (scenario.Scenario, error) {
+func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) (s scenario.Scenario, err error) {
+	defer problem.Contain(&err)
 	key, offset, length := j.Locate(file)
 	zip, err := r.Objects.Open(ctx, key, offset, length)
 	if err != nil {
@@ -167,7 +168,7 @@ func (r *Reconciler) store(ctx context.Context, j job.Job, file job.ResultFile) 
 	}
 	defer zip.Close()
 	owner := tenant.Tenant{ID: j.TenantID, Namespace: j.Namespace}
-	s, _, err := r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs()), Program: true})
+	s, _, err = r.Intake.Accept(ctx, owner, ours{zip}, scenario.About{Name: scenario.PrintableName(j.KeepAs()), Program: true})
 	return s, err
 }
 

@@ -20,6 +20,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
+// errPanic makes an intake panic, as a fault of ours in reading a zip would.
+var errPanic = errors.New("index out of range")
+
 // intake accepts what its errors do not refuse, one after the other.
 type intake struct {
 	mu       sync.Mutex
@@ -48,6 +51,9 @@ func (in *intake) Accept(
 	in.accepted = append(in.accepted, t.ID+" in "+t.Namespace+" "+about.Name+": "+string(content))
 	if len(in.errs) > 0 {
 		err, in.errs = in.errs[0], in.errs[1:]
+	}
+	if errors.Is(err, errPanic) {
+		panic(err)
 	}
 	return scenario.Scenario{Digest: "digest of " + string(content), Manifest: scenario.Manifest{Warnings: in.warnings}}, true, err
 }
@@ -125,6 +131,11 @@ func TestTheResultOfAToolBecomesAScenarioOrAWarning(t *testing.T) {
 		},
 		"failing for long": {
 			errs:    []error{errUnreachable},
+			asked:   1,
+			warning: notKept(`The service failed to store it. Store it yourself.`),
+		},
+		"a panic over the zip": {
+			errs:    []error{errPanic},
 			asked:   1,
 			warning: notKept(`The service failed to store it. Store it yourself.`),
 		},

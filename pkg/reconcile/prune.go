@@ -153,19 +153,19 @@ func (r *Reconciler) pruneDeliveries(ctx context.Context, now time.Time, rep *Re
 }
 
 // pruneOrphans removes objects that nothing refers to: uploads that never became a scenario, and files of jobs that
-// were deleted.
+// were deleted. What there may be most of comes last, so that the rest has its turn where the time does not suffice for all.
 func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Report) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sweepTime, errSweepTime)
 	defer cancel()
 	before := now.Add(-orphanAge)
 	err := errors.Join(
-		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
-		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
-		r.sweep(ctx, artifact.ViewPrefix, before, r.ofKnownJobs, rep),
+		r.abortUploads(ctx, before, rep),
 		r.sweep(ctx, artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown, rep),
 		r.sweep(ctx, artifact.ChunkPrefix, before, r.ofActiveChunks, rep),
 		r.sweep(ctx, artifact.StatePrefix, before, r.ofActiveChunks, rep),
-		r.abortUploads(ctx, before, rep),
+		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
+		r.sweep(ctx, artifact.ViewPrefix, before, r.ofKnownJobs, rep),
+		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
 	)
 	if errors.Is(context.Cause(ctx), errSweepTime) {
 		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not reach the end of the bucket")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -375,6 +376,27 @@ func TestTenantsAreProvisioned(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOrphansAreRemovedBesideMoreResultsThanThereIsTimeFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := noon.Add(30 * time.Minute) // the top of the hour
+		yesterday := now.Add(-25 * time.Hour)
+		store := &objects{endless: "results/", begun: []time.Time{yesterday}, modified: map[string]time.Time{}}
+		for _, key := range []string{
+			"scenarios/sumo-a/orphan.zip", "views/sumo-a/deleted/plots", "chunks/sumo-a/gone/runs.json", "states/sumo-a/gone.json.gz",
+			"uploads/sumo-a/old.zip",
+		} {
+			store.modified[key] = yesterday
+		}
+		r := newReconciler(&record{}, &engine{})
+		r.Objects, r.Now = store, func() time.Time { return now }
+		report, err := r.Run(t.Context(), 0)
+		if err != nil || len(store.modified)+len(store.begun) > 0 {
+			t.Errorf("%+v, %v; there are still %v and %d unfinished uploads", report, err, store.modified, len(store.begun))
+		}
+	})
 }
 
 func TestPruning(t *testing.T) {

@@ -28,7 +28,9 @@ func allowOrigins(origins []string, next http.Handler) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: headers,
-		ExposedHeaders: []string{requestIDHeader, "ETag", "Retry-After", "Content-Disposition", "Content-Range", "Idempotent-Replayed"},
-		MaxAge:         int(preflightLifetime / time.Second),
+		ExposedHeaders: []string{
+			requestIDHeader, "ETag", "Retry-After", "Content-Disposition", "Content-Range", "Idempotent-Replayed", "Runs-Left-Out",
+		},
+		MaxAge: int(preflightLifetime / time.Second),
 	}).Handler(next)
 }

@@ -49,7 +49,7 @@ type gate struct {
 	keys      Keys
 	calls     *buckets // by tenant
 	wrongKeys *buckets // by client address
-	uploads   *uploads
+	uploads   *Tally
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
 	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
@@ -65,7 +65,7 @@ func newGate(keys Keys) *gate {
 		keys:      keys,
 		calls:     newBuckets(float64(keys.Limits.CallsPerSecond), burstSeconds*keys.Limits.CallsPerSecond),
 		wrongKeys: newBuckets(float64(keys.Limits.WrongKeysPerMinute)/60, keys.Limits.WrongKeysPerMinute),
-		uploads:   &uploads{most: keys.Limits.ConcurrentUploads, underWay: map[string]int{}},
+		uploads:   &Tally{Most: keys.Limits.ConcurrentUploads},
 		owners:    remembered[[sha256.Size]byte, string](),
 		turns:     semaphore.NewWeighted(1),
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,32 +17,6 @@ import (
 
 // uploadRetry is the Retry-After for a tenant with too many uploads: about as long as a scenario of some MiB takes.
 const uploadRetry = 5 * time.Second
-
-// uploads counts each tenant's uploads under way.
-type uploads struct {
-	most int // of one tenant; 0 for no limit
-
-	mu       sync.Mutex
-	underWay map[string]int // by tenant; tenants without uploads are absent
-}
-
-// begin counts an upload until end is called, which may happen repeatedly. The error is problem.RateLimited.
-func (u *uploads) begin(tenantID string) (end func(), err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.most > 0 && u.underWay[tenantID] >= u.most {
-		return nil, problem.New(problem.RateLimited, "You have %d uploads under way at this instance, the most that one tenant may have. "+
-			"Wait until one has finished, and retry in %s.", u.most, inSeconds(uploadRetry)).WithRetryAfter(uploadRetry)
-	}
-	u.underWay[tenantID]++
-	return sync.OnceFunc(func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if u.underWay[tenantID]--; u.underWay[tenantID] == 0 {
-			delete(u.underWay, tenantID)
-		}
-	}), nil
-}
 
 // streams reports whether the handler of op reads the body as it arrives, rather than huma before it. Bodies of such
 // operations are uploads: of any length, at a minimum rate.
@@ -66,8 +39,10 @@ func closeUntilWhole(ctx huma.Context) (whole func()) {
 func (g *gate) beginUpload(ctx huma.Context, whole func()) (end func(), err error) {
 	r, w := humago.Unwrap(ctx)
 	t, _ := ctx.Context().Value(tenantKey{}).(tenant.Tenant) // all operators together count as one tenant
-	if end, err = g.uploads.begin(t.ID); err != nil {
-		return nil, err
+	end, ok := g.uploads.Begin(t.ID)
+	if !ok {
+		return nil, problem.New(problem.RateLimited, "You have %d uploads under way at this instance, the most that one tenant may have. "+
+			"Wait until one has finished, and retry in %s.", g.uploads.Most, inSeconds(uploadRetry)).WithRetryAfter(uploadRetry)
 	}
 	r.Body = &uploadBody{
 		ReadCloser: r.Body, control: http.NewResponseController(w), pace: newPace(g.keys.Limits.MinUploadRate), whole: whole, ended: end,

@@ -89,7 +89,8 @@ func (im *Importer) open(ctx context.Context, in input) (io.ReadCloser, int64, e
 
 // zip writes the inputs as one zip, by their paths below the folder that they share. The same objects give the same bytes,
 // so that the scenario is stored once.
-func (im *Importer) zip(ctx context.Context, inputs []input, w io.Writer) error {
+func (im *Importer) zip(ctx context.Context, inputs []input, w io.Writer) (err error) {
+	defer problem.Contain(&err)
 	archive := zip.NewWriter(w)
 	root := sharedFolder(inputs)
 	for _, in := range inputs {

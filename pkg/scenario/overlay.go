@@ -9,6 +9,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // Content is what a scenario is read from: its zip, and the overlay of a derived one.
@@ -136,7 +138,8 @@ func (o overlay) over(below []packed) (files []packed, saved int64) {
 const maxSaved = 1 << 40
 
 // pack writes an overlay with d and the files that d names. Their packed bytes are copied as they are.
-func (d delta) pack(ctx context.Context, w io.Writer, files map[string]*zip.File) error {
+func (d delta) pack(ctx context.Context, w io.Writer, files map[string]*zip.File) (err error) {
+	defer problem.Contain(&err)
 	text, err := d.text()
 	if err != nil {
 		return err

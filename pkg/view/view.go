@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -21,7 +22,7 @@ import (
 
 const (
 	// makers bounds the views that one process makes at a time, and so its memory: a hundred people who open their jobs at once
-	// wait for each other rather than exhaust a small function.
+	// wait for each other rather than exhaust a small function. Tenants take turns.
 	makers = 2
 	// makeTime bounds making one. At the 100 MB/s of a busy machine it suffices for outputs of 10 GB, more than are accepted, and
 	// it stays below the time that gateways give a request.
@@ -42,11 +43,21 @@ type Keeper struct {
 	objects Objects
 	slots   chan struct{}
 	flights singleflight.Group
+
+	mu    sync.Mutex
+	lines map[string]*line // by tenant; tenants that want nothing are absent
+}
+
+// line is where the views of one tenant wait until no more than makers of them are ahead. It has no room for more in the line for slots,
+// so that the next slot is another tenant's, however many views this one asks for.
+type line struct {
+	ahead chan struct{}
+	wants int
 }
 
 // New returns a Keeper that stores in objects.
 func New(objects Objects) *Keeper {
-	return &Keeper{objects: objects, slots: make(chan struct{}, makers)}
+	return &Keeper{objects: objects, slots: make(chan struct{}, makers), lines: map[string]*line{}}
 }
 
 // Open returns the view at key, in gzip, after making it if it is not there. write makes it, uncompressed; its context
@@ -87,7 +98,7 @@ func (k *Keeper) Object(ctx context.Context, key string, store func(context.Cont
 // flight has store make what is to be at key, once for all who ask meanwhile.
 func (k *Keeper) flight(ctx context.Context, key string, store func(context.Context) error) error {
 	made := k.flights.DoChan(key, func() (any, error) {
-		return nil, k.Work(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		return nil, k.Work(context.WithoutCancel(ctx), artifact.NamespaceOf(key), func(ctx context.Context) error {
 			// Another process may have stored it since the caller looked.
 			if _, err := k.objects.Stat(ctx, key); problem.CodeOf(err) != problem.NotFound {
 				return err
@@ -104,21 +115,53 @@ func (k *Keeper) flight(ctx context.Context, key string, store func(context.Cont
 }
 
 // Work does what takes as long as making a view, and keeps nothing: it counts among the views that are made at a time, and its time is
-// bounded as theirs.
-func (k *Keeper) Work(ctx context.Context, work func(context.Context) error) error {
+// bounded as theirs. The namespace is that of the tenant who asks.
+func (k *Keeper) Work(ctx context.Context, namespace string, work func(context.Context) error) (err error) {
+	defer problem.Contain(&err) // makers run in a goroutine that no handler waits for
 	ctx, cancel := context.WithTimeout(ctx, makeTime)
 	defer cancel()
+	leave, err := k.enter(ctx, namespace)
+	if err != nil {
+		return busy(err)
+	}
+	defer leave()
 	select {
 	case k.slots <- struct{}{}:
 		defer func() { <-k.slots }()
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
-	err := work(ctx)
+	err = work(ctx)
 	if ctx.Err() != nil {
 		return busy(err)
 	}
 	return err
+}
+
+// enter waits until a tenant's view is at the head of the tenant's line, where it stays until leave is called.
+func (k *Keeper) enter(ctx context.Context, namespace string) (leave func(), err error) {
+	k.mu.Lock()
+	l := k.lines[namespace]
+	if l == nil {
+		l = &line{ahead: make(chan struct{}, makers)}
+		k.lines[namespace] = l
+	}
+	l.wants++
+	k.mu.Unlock()
+	forget := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.wants--; l.wants == 0 {
+			delete(k.lines, namespace)
+		}
+	}
+	select {
+	case l.ahead <- struct{}{}:
+		return func() { <-l.ahead; forget() }, nil
+	case <-ctx.Done():
+		forget()
+		return nil, ctx.Err()
+	}
 }
 
 func busy(cause error) error {
@@ -132,9 +175,13 @@ func Store(ctx context.Context, objects Objects, key, contentType string, write 
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
-		err := write(w)
-		w.CloseWithError(err) // a nil error is the proper end
-		written <- err
+		var err error
+		defer func() {
+			w.CloseWithError(err) // a nil error is the proper end
+			written <- err
+		}()
+		defer problem.Contain(&err)
+		err = write(w)
 	}()
 	_, err := objects.Put(ctx, key, r, contentType)
 	r.CloseWithError(err) // a writer still at work must not block for ever

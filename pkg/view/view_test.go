@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -111,6 +115,69 @@ func TestAViewThatCannotBeMadeLeavesNothingBehind(t *testing.T) {
 	if _, err := store.Stat(t.Context(), key); problem.CodeOf(err) != problem.NotFound {
 		t.Errorf("looking for it gave %v", err)
 	}
+}
+
+// A panic in a goroutine would end the process, and with it the work of all other tenants.
+func TestAPanicOverOneViewIsItsOwnFailure(t *testing.T) {
+	t.Parallel()
+	store := newStore(t)
+	keeper := view.New(store)
+	broken := map[string]func(key string) error{
+		"while it is written": func(key string) error {
+			_, err := keeper.Open(t.Context(), key, func(context.Context, io.Writer) error { panic("index out of range") })
+			return err
+		},
+		"before": func(key string) error {
+			_, err := keeper.Object(t.Context(), key, func(context.Context) error { panic("index out of range") })
+			return err
+		},
+		"in work that is not kept": func(string) error {
+			return keeper.Work(t.Context(), "ns", func(context.Context) error { panic("index out of range") })
+		},
+	}
+	for range 2 { // the second shows that no slot was lost
+		for when, ask := range broken {
+			err := ask(artifact.ViewOf("results/ns/job/", "x-1.json.gz"))
+			if problem.CodeOf(err) != problem.Internal || !strings.Contains(err.Error(), "view_test.go") {
+				t.Errorf("a panic %s answers %v", when, err)
+			}
+		}
+	}
+}
+
+func TestTenantsTakeTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		keeper := view.New(nil)
+		began := time.Now()
+		var all sync.WaitGroup
+		ask := func(namespace string, ended *time.Duration) {
+			all.Go(func() {
+				err := keeper.Work(t.Context(), namespace, func(context.Context) error {
+					time.Sleep(time.Second)
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				*ended = time.Since(began)
+			})
+			synctest.Wait() // until it is at work, or waits
+		}
+		many := make([]time.Duration, 20)
+		for i := range many {
+			ask("many", &many[i])
+		}
+		var one time.Duration
+		ask("one", &one)
+		all.Wait()
+		if one != 2*time.Second {
+			t.Errorf("beside a tenant that wants %d views, each a second's work, another waits %s for its only one", len(many), one)
+		}
+		if last := slices.Max(many); last != 11*time.Second {
+			t.Errorf("the views of one tenant take %s, so that not all makers were at work", last)
+		}
+	})
 }
 
 // brokenStore finds nothing and takes nothing. A real store cannot be made to fail between two requests.

@@ -232,9 +232,14 @@ func (p Parts) linkSecret(ctx context.Context) ([]byte, error) {
 // logPoll is how often a stream checks for new lines: often enough to feel live, and one stat of a file each time.
 const logPoll = 200 * time.Millisecond
 
+// maxStreams bounds the streams of one tenant at one instance, each of which holds some 100 KiB: several for each job that a tenant may
+// have at work, and not so many that others find no memory.
+const maxStreams = 2_000
+
 func (p Parts) logs() *logs.Function {
 	return &logs.Function{
 		Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now,
+		Streams: rest.Tally{Most: maxStreams},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sumo-k8/sumo-k8/pkg/config"
+	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 )
@@ -106,6 +108,7 @@ type operation struct {
 	Security    []map[string][]string
 	Parameters  []struct{ Name, In string }
 	Responses   map[string]struct {
+		Headers map[string]json.RawMessage
 		Content map[string]struct {
 			Schema struct {
 				Ref string `json:"$ref"`
@@ -262,5 +265,39 @@ func TestEachFunctionServesItsOwnPartOfTheDocument(t *testing.T) {
 	}
 	if _, err := parts.Handler("coffee"); err == nil || !strings.Contains(err.Error(), fmt.Sprint(Targets)) {
 		t.Errorf("an unknown function gives %v", err)
+	}
+}
+
+// Pages of the origins that the operator allows read what an answer says in its headers. Browsers show them these few of their own accord
+// (https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name), and keep those of the second line to themselves.
+func TestPagesOfOtherSitesReadEveryHeaderOfTheDocument(t *testing.T) {
+	t.Parallel()
+	known := []string{
+		"Cache-Control", "Content-Type",
+		"Content-Security-Policy", "Location", "Vary",
+	}
+	const site = "https://app.example.org"
+	handler := rest.Handler(http.NewServeMux(), []string{site}, zerolog.Nop())
+	r := httptest.NewRequest(http.MethodGet, "/jobs", nil)
+	r.Header.Set("Origin", site)
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	exposed := strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", ")
+	headers := 0
+	for _, operations := range parsed(t).Paths {
+		for _, op := range operations {
+			for status, response := range op.Responses {
+				for name := range response.Headers {
+					headers++
+					is := func(other string) bool { return strings.EqualFold(name, other) }
+					if !slices.ContainsFunc(known, is) && !slices.ContainsFunc(exposed, is) {
+						t.Errorf("%s answers %s with %s, which pages of other sites cannot read", op.OperationID, status, name)
+					}
+				}
+			}
+		}
+	}
+	if headers == 0 {
+		t.Error("the document names no headers")
 	}
 }

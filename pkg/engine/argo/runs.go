@@ -367,32 +367,17 @@ func (s *runs) remove(w *wfv1.Workflow) {
 // keepResults remembers the results of a single job, and the workflow with what was learnt beside Argo, so that they are looked
 // up once.
 func (s *runs) keepResults(w *wfv1.Workflow, results []job.ResultFile) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
-		r.workflow, r.results = w, &results
-		s.byChunk[chunkOf(w)] = r
-	}
+	s.keep(w, func(r *run) { r.workflow, r.results = w, &results })
 }
 
 // keepDigest remembers the digest of a workflow's image.
 func (s *runs) keepDigest(w *wfv1.Workflow, digest string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
-		r.digest = &digest
-		s.byChunk[chunkOf(w)] = r
-	}
+	s.keep(w, func(r *run) { r.digest = &digest })
 }
 
 // keepClosed remembers that the pods of a workflow that was stopped have ended.
 func (s *runs) keepClosed(w *wfv1.Workflow) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
-		r.ended, r.closed = s.now(), true
-		s.byChunk[chunkOf(w)] = r
-	}
+	s.keep(w, func(r *run) { r.ended, r.closed = s.now(), true })
 }
 
 // cancelled is what is remembered of the runs of w that are cancelled.
@@ -406,10 +391,15 @@ func (s *runs) cancelled(w *wfv1.Workflow) cancelled {
 }
 
 func (s *runs) keepCancelled(w *wfv1.Workflow, c cancelled) {
+	s.keep(w, func(r *run) { r.stopping = c })
+}
+
+// keep changes what is remembered of w, unless it is gone, or another was made since under the same name.
+func (s *runs) keep(w *wfv1.Workflow, change func(*run)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.byChunk[chunkOf(w)]; r.workflow != nil && r.workflow.UID == w.UID {
-		r.stopping = c
+		change(&r)
 		s.byChunk[chunkOf(w)] = r
 	}
 }

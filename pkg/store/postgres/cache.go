@@ -130,7 +130,7 @@ func (d *DB) ReleaseStudyResults(ctx context.Context, tenantID, id string, befor
 func (d *DB) release(ctx context.Context, tenantID string, p db.ReleaseResultsParams) (rows []db.ReleaseResultsRow, err error) {
 	err = d.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockTenant(ctx, tenantID); err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		rows, err = q.ReleaseResults(ctx, p)
 		return err

@@ -45,7 +45,7 @@ func (d *DB) CreateHook(
 	var row db.Hook
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, h.TenantID); err != nil {
-			return orNoTenant(err, h.TenantID)
+			return orNone(err, noTenant(h.TenantID))
 		}
 		if idem != nil {
 			earlier, found, err := remembered(ctx, q, h.TenantID, *idem)
@@ -181,7 +181,7 @@ func (d *DB) Deliveries(
 		at, id, _ := strings.Cut(after, "/")
 		when, err := time.Parse(time.RFC3339Nano, at)
 		if err != nil || !isID(id) {
-			return nil, "", problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
+			return nil, "", errCursor()
 		}
 		params.AfterTime, params.AfterID = &when, &id
 	}
@@ -258,21 +258,6 @@ func toDelivery(d db.Delivery, url *string) delivery.Delivery {
 		out.URL = *url
 	}
 	return out
-}
-
-func notNilMap(m map[string]string) map[string]string {
-	if m == nil {
-		return map[string]string{}
-	}
-	return m
-}
-
-// orNone is none if err says that there is no row.
-func orNone(err, none error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return none
-	}
-	return err
 }
 
 func noHook(id string) error {

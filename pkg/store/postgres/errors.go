@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
@@ -56,6 +57,14 @@ func translate(err error, action string) error {
 		return problem.Wrap(cause, problem.Conflict, "The job has moved on in the meantime. Read it again.")
 	}
 	return cause
+}
+
+// orNone is none if err says that there is no row.
+func orNone(err, none error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return none
+	}
+	return err
 }
 
 // violation is the SQLSTATE that err carries, or "".

@@ -38,7 +38,7 @@ func (d *DB) CreateJob(
 	hook := j.Webhook
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, j.TenantID); err != nil {
-			return orNoTenant(err, j.TenantID)
+			return orNone(err, noTenant(j.TenantID))
 		}
 		if idem != nil {
 			earlier, found, err := remembered(ctx, q, j.TenantID, *idem)
@@ -72,7 +72,7 @@ func (d *DB) CreateJob(
 			Work: j.Work,
 		})
 		if err != nil {
-			return orNoScenario(err, j.ScenarioDigest)
+			return orNone(err, noScenario(j.ScenarioDigest))
 		}
 		created = true
 		if j.Webhook != nil {
@@ -131,9 +131,22 @@ func (d *DB) Job(ctx context.Context, tenantID, id string) (job.Job, error) {
 	}
 	row, err := d.jobRow(ctx, tenantID, id)
 	if err != nil {
-		return job.Job{}, translate(orNoJob(err, id), "reading a job")
+		return job.Job{}, translate(orNone(err, noJob(id)), "reading a job")
 	}
 	return toJob(row), nil
+}
+
+// JobStates returns the states of those of the jobs that exist, by id, of any tenant.
+func (d *DB) JobStates(ctx context.Context, ids []string) (map[string]job.State, error) {
+	rows, err := d.q.JobStates(ctx, onlyIDs(ids))
+	if err != nil {
+		return nil, translate(err, "reading the states of jobs")
+	}
+	states := make(map[string]job.State, len(rows))
+	for _, r := range rows {
+		states[r.ID] = r.State
+	}
+	return states, nil
 }
 
 // jobRow reads a job by its id, or by the one that it had in the predecessor.
@@ -210,9 +223,13 @@ func afterID(after string) (*string, error) {
 	case after == "":
 		return nil, nil
 	case !isID(after):
-		return nil, problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
+		return nil, errCursor()
 	}
 	return &after, nil
+}
+
+func errCursor() error {
+	return problem.New(problem.Invalid, "The cursor is not valid. Start without a cursor.")
 }
 
 // idSlack is far more than may lie between the time in a job's id and that of its submission, which are taken one after
@@ -288,7 +305,7 @@ func (d *DB) Events(ctx context.Context, tenantID, id string) ([]job.Event, erro
 		}
 	}
 	if err != nil {
-		return nil, translate(orNoJob(err, id), "listing a job's events")
+		return nil, translate(orNone(err, noJob(id)), "listing a job's events")
 	}
 	return each(rows, func(e db.JobEvent) job.Event {
 		return job.Event{
@@ -421,13 +438,6 @@ func onlyIDs(ids []string) []string {
 
 func noJob(id string) error {
 	return problem.New(problem.NotFound, "No job %.80q. Check the id: it is the job_id of the answer to your submission.", id)
-}
-
-func orNoJob(err error, id string) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return noJob(id)
-	}
-	return err
 }
 
 func toJob(r db.Job) job.Job {

@@ -29,7 +29,7 @@ func (d *DB) Claim(ctx context.Context, tenantID string, atMost int, withStudies
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		held, err := q.ActiveUsage(ctx, tenantID)
 		if err != nil {

@@ -24,7 +24,7 @@ func (d *DB) PutScenario(ctx context.Context, s scenario.Scenario) (scenario.Sce
 		stored, err := d.Scenario(ctx, s.TenantID, s.Digest)
 		return stored, false, err
 	case violation(err) == foreignKeyViolation:
-		return scenario.Scenario{}, false, orNoTenant(pgx.ErrNoRows, s.TenantID)
+		return scenario.Scenario{}, false, noTenant(s.TenantID)
 	}
 	return scenario.Scenario{}, false, translate(err, "storing a scenario")
 }
@@ -42,10 +42,10 @@ func (d *DB) PutDerived(ctx context.Context, s scenario.Scenario, from string) (
 	var row db.Scenario
 	err = d.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockTenant(ctx, s.TenantID); err != nil {
-			return orNoTenant(err, s.TenantID)
+			return orNone(err, noTenant(s.TenantID))
 		}
 		if _, err := q.ScenarioOfTenant(ctx, db.ScenarioOfTenantParams{TenantID: s.TenantID, Digest: from}); err != nil {
-			return orNoScenario(err, from)
+			return orNone(err, noScenario(from))
 		}
 		row, err = q.InsertScenario(ctx, insertion(s))
 		if created = err == nil; errors.Is(err, pgx.ErrNoRows) { // the same came first
@@ -66,7 +66,7 @@ func (d *DB) Scenario(ctx context.Context, tenantID, digest string) (scenario.Sc
 	}
 	row, err := d.q.ScenarioOfTenant(ctx, db.ScenarioOfTenantParams{TenantID: tenantID, Digest: digest})
 	if err != nil {
-		return scenario.Scenario{}, translate(orNoScenario(err, digest), "reading a scenario")
+		return scenario.Scenario{}, translate(orNone(err, noScenario(digest)), "reading a scenario")
 	}
 	return toScenario(row), nil
 }
@@ -75,7 +75,7 @@ func (d *DB) Scenario(ctx context.Context, tenantID, digest string) (scenario.Sc
 func (d *DB) UpdateManifest(ctx context.Context, tenantID, digest string, m scenario.Manifest) (scenario.Scenario, error) {
 	row, err := d.q.UpdateManifest(ctx, db.UpdateManifestParams{TenantID: tenantID, Digest: digest, Manifest: m})
 	if err != nil {
-		return scenario.Scenario{}, translate(orNoScenario(err, digest), "updating a scenario")
+		return scenario.Scenario{}, translate(orNone(err, noScenario(digest)), "updating a scenario")
 	}
 	return toScenario(row), nil
 }
@@ -113,14 +113,14 @@ func (d *DB) DeleteScenario(ctx context.Context, tenantID, digest string) (s sce
 	}
 	err = d.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockTenant(ctx, tenantID); err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		if err := needed(ctx, q, tenantID, digest); err != nil {
 			return err
 		}
 		row, err := q.DeleteScenario(ctx, db.DeleteScenarioParams{TenantID: tenantID, Digest: digest})
 		if err != nil {
-			return orNoScenario(err, digest)
+			return orNone(err, noScenario(digest))
 		}
 		s = toScenario(row)
 		unneeded = nil
@@ -180,13 +180,6 @@ func (d *DB) KnownKeys(ctx context.Context, keys []string) (map[string]bool, err
 		found[key] = true
 	}
 	return found, nil
-}
-
-func orNoScenario(err error, digest string) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return noScenario(digest)
-	}
-	return err
 }
 
 func noScenario(digest string) error {

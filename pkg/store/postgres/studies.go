@@ -28,7 +28,7 @@ func (d *DB) CreateStudy(
 	var row db.Study
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, s.TenantID); err != nil {
-			return orNoTenant(err, s.TenantID)
+			return orNone(err, noTenant(s.TenantID))
 		}
 		if idem != nil {
 			earlier, found, err := remembered(ctx, q, s.TenantID, *idem)
@@ -44,7 +44,7 @@ func (d *DB) CreateStudy(
 			return err
 		}
 		row, err = q.InsertStudy(ctx, db.InsertStudyParams{
-			ID: s.ID, TenantID: s.TenantID, Name: s.Name, Plan: s.Plan, Priority: s.Priority, Labels: labelsOrNone(s.Labels), Seeds: s.Seeds,
+			ID: s.ID, TenantID: s.TenantID, Name: s.Name, Plan: s.Plan, Priority: s.Priority, Labels: notNilMap(s.Labels), Seeds: s.Seeds,
 			MaxParallel: s.MaxParallel, StopShare: s.StopShare, MetricNames: s.MetricNames, Traceparent: s.Traceparent, Runs: s.Counts.Runs,
 		})
 		if err != nil {
@@ -83,13 +83,6 @@ func rememberStudy(ctx context.Context, q *db.Queries, tenantID, id string, idem
 	return q.InsertIdempotencyKey(ctx, db.InsertIdempotencyKeyParams{
 		TenantID: tenantID, Key: idem.Key, RequestHash: idem.RequestHash, StudyID: &id,
 	})
-}
-
-func labelsOrNone(labels map[string]string) map[string]string {
-	if labels == nil {
-		return map[string]string{}
-	}
-	return labels
 }
 
 // pointRow is a point as InsertPoints reads it.
@@ -135,7 +128,7 @@ func (d *DB) Study(ctx context.Context, tenantID, id string) (study.Study, error
 	}
 	row, err := d.q.StudyOfTenant(ctx, db.StudyOfTenantParams{TenantID: tenantID, ID: id})
 	if err != nil {
-		return study.Study{}, translate(orNoStudy(err, id), "reading a study")
+		return study.Study{}, translate(orNone(err, noStudy(id)), "reading a study")
 	}
 	return toStudy(row.Study, row.Namespace), nil
 }
@@ -146,7 +139,7 @@ func (d *DB) StudyVersion(ctx context.Context, tenantID, id string) (int64, erro
 		return 0, noStudy(id)
 	}
 	version, err := d.q.StudyVersion(ctx, db.StudyVersionParams{TenantID: tenantID, ID: id})
-	return version, translate(orNoStudy(err, id), "reading the version of a study")
+	return version, translate(orNone(err, noStudy(id)), "reading the version of a study")
 }
 
 // Points returns the points of a study in their order, with what has become of their runs.
@@ -279,7 +272,7 @@ func (d *DB) ExtendStudy(
 	var row db.Study
 	err := d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, before.TenantID); err != nil {
-			return orNoTenant(err, before.TenantID)
+			return orNone(err, noTenant(before.TenantID))
 		}
 		if idem != nil {
 			if _, found, err := remembered(ctx, q, before.TenantID, *idem); err != nil || found {
@@ -290,7 +283,7 @@ func (d *DB) ExtendStudy(
 			}
 		}
 		if row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: before.TenantID, ID: before.ID}); err != nil {
-			return orNoStudy(err, before.ID)
+			return orNone(err, noStudy(before.ID))
 		}
 		// Another aim has its say when the study is judged again.
 		resume := after.Counts.Runs > row.Runs || !reflect.DeepEqual(before.Plan.Replications.Until, after.Plan.Replications.Until)
@@ -327,7 +320,7 @@ func (d *DB) RetryStudy(
 	var row db.Study
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, tenantID); err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		found := false
 		if idem != nil {
@@ -336,7 +329,7 @@ func (d *DB) RetryStudy(
 			}
 		}
 		if row, err = q.LockStudy(ctx, db.LockStudyParams{TenantID: tenantID, ID: id}); err != nil || found {
-			return orNoStudy(err, id)
+			return orNone(err, noStudy(id))
 		}
 		if row.State == study.Running && row.CancelRequested {
 			return problem.New(problem.Conflict, "Study %s is being cancelled. Wait until it has stopped, and retry it then.", id)
@@ -388,11 +381,11 @@ func (d *DB) PurgeStudy(ctx context.Context, tenantID, id string) (s study.Study
 	err = d.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.LockTenant(ctx, tenantID)
 		if err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		row, err := q.LockStudy(ctx, db.LockStudyParams{TenantID: tenantID, ID: id})
 		if err != nil {
-			return orNoStudy(err, id)
+			return orNone(err, noStudy(id))
 		}
 		if row.State == study.Running {
 			return unfinished(id)
@@ -468,13 +461,6 @@ func (d *DB) CoreSeconds(ctx context.Context, tenantID string, digests []string)
 
 func noStudy(id string) error {
 	return problem.New(problem.NotFound, "No study %.80q. Check the id: it is the study_id of the answer to your submission.", id)
-}
-
-func orNoStudy(err error, id string) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return noStudy(id)
-	}
-	return err
 }
 
 func toStudy(r db.Study, namespace string) study.Study {

@@ -56,7 +56,7 @@ func (d *DB) KeyOwner(ctx context.Context, id string) (tenantID string, works bo
 func (d *DB) Tenant(ctx context.Context, id string) (tenant.Tenant, error) {
 	row, err := d.q.Tenant(ctx, id)
 	if err != nil {
-		return tenant.Tenant{}, translate(orNoTenant(err, id), "reading a tenant")
+		return tenant.Tenant{}, translate(orNone(err, noTenant(id)), "reading a tenant")
 	}
 	return toTenant(row), nil
 }
@@ -88,7 +88,7 @@ func (d *DB) UpdateTenant(ctx context.Context, id string, p tenant.Patch) (tenan
 		return q.ClearQueueMessages(ctx, id)
 	})
 	if err != nil {
-		return tenant.Tenant{}, translate(orNoTenant(err, id), "updating a tenant")
+		return tenant.Tenant{}, translate(orNone(err, noTenant(id)), "updating a tenant")
 	}
 	return toTenant(updated), nil
 }
@@ -108,7 +108,7 @@ func (d *DB) DueTenant(ctx context.Context, retry time.Duration) (tenant.Tenant,
 // Provisioned implements reconcile.Tenants.
 func (d *DB) Provisioned(ctx context.Context, t tenant.Tenant, next time.Duration) error {
 	if _, err := d.q.Provisioned(ctx, db.ProvisionedParams{ID: t.ID, UpdatedAt: t.UpdatedAt, Next: next}); err != nil {
-		return translate(orNoTenant(err, t.ID), "noting that a tenant was provisioned")
+		return translate(orNone(err, noTenant(t.ID)), "noting that a tenant was provisioned")
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (d *DB) RetireTenant(ctx context.Context, id string, force bool) (tenant.Te
 		return q.RequestCancelOfTenant(ctx, id)
 	})
 	if err != nil {
-		return tenant.Tenant{}, translate(orNoTenant(err, id), "retiring a tenant")
+		return tenant.Tenant{}, translate(orNone(err, noTenant(id)), "retiring a tenant")
 	}
 	return toTenant(retired), nil
 }
@@ -176,7 +176,7 @@ func (d *DB) ReplaceKeys(ctx context.Context, tenantID string, k tenant.Key) err
 		}
 		return insertKey(ctx, q, tenantID, k)
 	})
-	return translate(orNoTenant(err, tenantID), "replacing API keys")
+	return translate(orNone(err, noTenant(tenantID)), "replacing API keys")
 }
 
 // TenantByKey is the look-up of rest.Keys.
@@ -218,12 +218,8 @@ func insertKey(ctx context.Context, q *db.Queries, tenantID string, k tenant.Key
 	})
 }
 
-// orNoTenant names the missing tenant, where err says that a row was missing.
-func orNoTenant(err error, id string) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return problem.New(problem.NotFound, "No tenant %q. Check the id, or list all with GET /auth/tenants.", id)
-	}
-	return err
+func noTenant(id string) error {
+	return problem.New(problem.NotFound, "No tenant %q. Check the id, or list all with GET /auth/tenants.", id)
 }
 
 func toTenant(t db.Tenant) tenant.Tenant {
@@ -245,6 +241,14 @@ func notNil(s []string) []string {
 		return []string{}
 	}
 	return s
+}
+
+// notNilMap is the same for a map, in a column of JSON.
+func notNilMap(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
 }
 
 // known is t, or nil for the zero time.

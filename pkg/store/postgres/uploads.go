@@ -25,7 +25,7 @@ func (d *DB) BeginUpload(
 	var row db.ScenarioUpload
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, u.TenantID); err != nil {
-			return orNoTenant(err, u.TenantID)
+			return orNone(err, noTenant(u.TenantID))
 		}
 		if idem != nil {
 			earlier, found, err := remembered(ctx, q, u.TenantID, *idem)
@@ -73,7 +73,7 @@ func (d *DB) BeginUpload(
 func (d *DB) Remember(ctx context.Context, tenantID string, idem idempotency.Request) error {
 	err := d.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockTenant(ctx, tenantID); err != nil {
-			return orNoTenant(err, tenantID)
+			return orNone(err, noTenant(tenantID))
 		}
 		if _, found, err := remembered(ctx, q, tenantID, idem); found || err != nil {
 			return err

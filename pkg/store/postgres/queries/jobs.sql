@@ -42,6 +42,9 @@ WHERE i.tenant_id = old.tenant_id AND i.key = old.key;
 -- name: JobOfTenant :one
 SELECT * FROM jobs WHERE tenant_id = @tenant_id AND id = @id;
 
+-- name: JobStates :many
+SELECT id, state FROM jobs WHERE id = ANY (@ids::uuid[]);
+
 -- name: ImportedJobOfTenant :one
 SELECT * FROM jobs WHERE tenant_id = @tenant_id AND imported_id = @id;
 

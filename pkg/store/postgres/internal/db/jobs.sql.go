@@ -1040,6 +1040,35 @@ func (q *Queries) JobOfTenant(ctx context.Context, arg JobOfTenantParams) (Job, 
 	return i, err
 }
 
+const jobStates = `-- name: JobStates :many
+SELECT id, state FROM jobs WHERE id = ANY ($1::uuid[])
+`
+
+type JobStatesRow struct {
+	ID    string
+	State job.State
+}
+
+func (q *Queries) JobStates(ctx context.Context, ids []string) ([]JobStatesRow, error) {
+	rows, err := q.db.Query(ctx, jobStates, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobStatesRow
+	for rows.Next() {
+		var i JobStatesRow
+		if err := rows.Scan(&i.ID, &i.State); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const knownJobs = `-- name: KnownJobs :many
 SELECT id FROM jobs WHERE id = ANY ($1::uuid[])
 UNION
