@@ -317,8 +317,11 @@ func (r *rowPlot) pane() pane {
 	r.plot.Y.Tick.Marker = r.ticks
 	r.plot.Y.Tick.Length = 0
 	r.plot.Add(rows{r.d.theme, r.rows})
-	const axis = 45 // height of the horizontal axis with its label
-	return pane{plot: r.plot, height: r.y + axis, right: r.right}
+	const (
+		axis  = 45         // height of the horizontal axis with its label
+		empty = lineHeight // height of the data without a row
+	)
+	return pane{plot: r.plot, height: max(r.y, empty) + axis, right: r.right}
 }
 
 // estimated is a mean with its interval in words.
