@@ -207,12 +207,16 @@ func (c *Comparison) words(confidence float64, family int) string {
 	return text
 }
 
-// sentence says what is compared, too, and which runs are missing.
+// sentence says what is compared, too, which runs are missing, and which vehicles.
 func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
 	text := c.Metric.Words() + " of " + labels[c.Point] + " against " + labels[c.Baseline] + ": " + c.Words + "."
 	for _, point := range []int{c.Point, c.Baseline} {
 		if n := fates[point].Missing; n > 0 {
 			text += fmt.Sprintf(" Incomplete: %d of %d runs of %s ended without a result.", n, runs, labels[point])
+		}
+		if overTrips(c.Metric) && fates[point].Congested() {
+			text += fmt.Sprintf(" Left out: %s of the vehicles of %s, which had not arrived at the end.", Percent(fates[point].LeftOut),
+				labels[point])
 		}
 	}
 	return text

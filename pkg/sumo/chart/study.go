@@ -212,6 +212,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
 	}
+	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
 	if len(open) > 0 {
 		notes = append(notes, fmt.Sprintf("Runs of %d of these points have not ended: the plot will change.", len(open)))
 	}
@@ -524,6 +525,7 @@ func (d *drawing) differences() (sheet, error) {
 	if len(incomplete) > 0 {
 		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
+	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
 	if n := len(c.Notes); n > mostNamed {
 		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
 	}
