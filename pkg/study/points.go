@@ -267,19 +267,45 @@ func (p Plan) checkBaseline(f *faults) {
 		f.add("body.baseline", nil, "must name a variant, or values of axes, with which the points are compared")
 	}
 	if b.Variant != "" && !slices.ContainsFunc(p.Variants, func(v Variant) bool { return v.Name == b.Variant }) {
-		f.add("body.baseline.variant", b.Variant, "is none of the variants")
+		names := make([]string, len(p.Variants))
+		for i, v := range p.Variants {
+			names[i] = v.Name
+		}
+		f.add("body.baseline.variant", b.Variant, "is none of the variants%s", choices(names))
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Values)) {
 		i := slices.IndexFunc(p.Axes, func(a Axis) bool { return a.Name == name })
 		location := "body.baseline.values." + name
 		switch {
 		case i < 0:
-			f.add(location, nil, "is none of the axes")
+			names := make([]string, len(p.Axes))
+			for i, a := range p.Axes {
+				names[i] = a.Name
+			}
+			f.add(location, nil, "is none of the axes%s", choices(names))
 		case !slices.ContainsFunc(p.Axes[i].Values, func(v json.RawMessage) bool { return keyOf(v) == keyOf(b.Values[name]) }):
 			text, _ := textOf(b.Values[name])
-			f.add(location, text, "is none of the axis's values")
+			values := make([]string, len(p.Axes[i].Values))
+			for k, v := range p.Axes[i].Values {
+				values[k] = string(v) // with the quotes of a text, which is not the number that it looks like
+			}
+			f.add(location, text, "is none of the axis's values%s", choices(values))
 		}
 	}
+}
+
+// mostChoices bounds what a fault lists: a person looks through no more.
+const mostChoices = 20
+
+// choices end a fault with what could be named instead.
+func choices(names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n > mostChoices:
+		return fmt.Sprintf("; there are %s and %d more", strings.Join(names[:mostChoices], ", "), n-mostChoices)
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
 
 // Text is the value as SUMO takes it.

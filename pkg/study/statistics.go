@@ -49,7 +49,7 @@ type Fate struct {
 	Teleports, Unfinished float64
 	// LeftOut is the share of vehicles that means over trips leave out, because their trips had not ended; NaN where it is not known.
 	LeftOut  float64
-	Versions              []string // of SUMO, that made the results
+	Versions []string // of SUMO, that made the results
 }
 
 // Incomplete reports whether a run of the point has ended without a result.

@@ -166,9 +166,9 @@ func TestBaselines(t *testing.T) {
 		"green wave":                   "0-2 1-3",
 		`{"values": {"demand": 0.80}}`: "1-0 3-2",
 		`{"variant": "base", "values": {"demand": 1.2}}`: "0-1 2-1 3-1",
-		"red wave":                  "none of the variants",
-		`{"values": {"supply": 1}}`: "none of the axes",
-		`{"values": {"demand": 7}}`: "none of the axis's values",
+		"red wave":                  "none of the variants; there are base, green wave",
+		`{"values": {"supply": 1}}`: "none of the axes; there are demand",
+		`{"values": {"demand": 7}}`: "none of the axis's values; there are 0.8, 1.2",
 		`{"variant"`:                "or JSON",
 	} {
 		b, err := d.Study.Plan.FindBaseline(text)
