@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,6 +25,11 @@ func testStudies(t *testing.T, s *service.Server) {
 	square := u.network("square", nil)
 	dry := u.ok("study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run").stdout
 	says(t, dry, "square, demand 0.5", "square, demand 1 ", "2 points, 6 runs")
+	says(t, u.ok("study", "run", square, "--until", "5%", "--max", "20", "--confidence", "90%", "--dry-run").stdout,
+		"1 point, 5 runs (up to 20, as the aim takes)")
+	stored := strings.TrimSpace(u.ok("scenarios", "upload", square).stdout)
+	says(t, u.ok("study", "run", stored, "other="+stored, stored, "--seeds", "1:2", "--dry-run").stdout, "\nsquare ", "\nother ",
+		"\n"+stored[:shortID]+" ")
 	if left := u.ok("study", "ls"); left.stdout != "" {
 		t.Errorf("a dry run left %s", left.stdout)
 	}
@@ -206,7 +212,7 @@ base     3       2        3         0       0 %  >=1000000      0        0     0
 
 func TestAnAimIsReadAsItIsMeant(t *testing.T) {
 	t.Parallel()
-	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(nil)
+	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(func(string) bool { return false })
 	want := &study.Aim{RelativeHalfWidth: 0.025, Absolute: map[string]float64{"teleports": 2}, Max: 30, Of: "difference", Confidence: 0.9}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -256,10 +262,25 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 		{"study", "run", "a.zip", "--seeds", "1:2", "--baseline", "{"}, {"study", "extend", "x", "--of", "mean"},
 		{"study", "stats", "x", "--aim", "0"}, {"study", "table", "x", "--format", "ods"}, {"study", "plot", "x", "--format", "gif"},
 		{"study", "tables", "x", "trips"}, {"study", "tables", "x", "tripinfo", "-o", "json"}, {"study", "report", "x", "-o", "json"},
-		{"study", "ls", "-n", "-1"},
+		{"study", "ls", "-n", "-1"}, {"study", "run", "a.zip", "--until", "5%", "--max", "9", "--min", "0"},
+		{"study", "run", "a.zip", "--seeds", "1:2", "--max-parallel", "0"},
 	} {
 		u.ends(exitUsage, wrong...)
 	}
+	for _, command := range [][]string{{"stats", "x"}, {"compare", "x"}, {"plot", "x"}, {"run", "a.zip", "--until", "5%", "--max", "9"}} {
+		for _, wrong := range []string{"0", "1", "1.5", "95", "100%", "0%", "NaN", "x", ""} {
+			o := u.ends(exitUsage, append(append([]string{"study"}, command...), "--confidence", wrong)...)
+			says(t, o.stderr, "a confidence is from 0.5 to 0.9999, or from 50% to 99.99%")
+		}
+	}
+	for text, want := range map[string]confidence{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
+		var got confidence
+		if err := got.Set(text); err != nil || math.Abs(float64(got-want)) > 1e-12 {
+			t.Errorf("--confidence %s is %v, %v", text, got, err)
+		}
+	}
 	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
 	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
+	says(t, u.ends(exitTrouble, "study", "run", "3d704a5b6277", "--seeds", "1:2").stderr, "no file or folder 3d704a5b6277",
+		"no id of a stored scenario")
 }
