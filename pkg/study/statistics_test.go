@@ -275,6 +275,9 @@ func TestVehiclesThatDidNotArriveStayVisible(t *testing.T) {
 				sentence, note = "Left out", "had not arrived"
 			}
 			for _, one := range c.All {
+				if one.Point == 2 && overTrips(one.Metric) && (one.Verdict != Lower || (one.Better != nil) != (tc.share == "")) {
+					t.Errorf("the verdict is %s, better off: %v", one.Verdict, one.Better)
+				}
 				if got := strings.Contains(one.Sentence, sentence); got != (tc.share != "" && one.Point == 2) {
 					t.Errorf("the sentence is %q, want it with %q: %t", one.Sentence, sentence, !got)
 				}

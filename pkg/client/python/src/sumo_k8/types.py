@@ -1193,7 +1193,9 @@ class PointComparison(TypedDict):
     """The point that it is compared with."""
     baseline_mean: float | None
     better: bool | None
-    """Whether traffic is better off; null where the difference is not told apart, or neither way is good."""
+    """Whether traffic is better off; null where the difference is not told apart, neither way is good, or the side that
+    looks better leaves out vehicles that had not arrived.
+    """
     df: float | None
     """Degrees of freedom."""
     difference: float | None
