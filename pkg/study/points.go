@@ -212,16 +212,53 @@ func (p Plan) checkAxes(f *faults) {
 				f.add(location, nil, "must be a number, a text, true or false")
 			case len(text) > maxValue:
 				f.add(location, nil, "is longer than %d bytes", maxValue)
-			case p.Combine != Zip && seen[keyOf(v)]:
+			case p.Combine != Zip && seen[a.keyOf(v)]:
 				f.add(location, text, "is there twice")
 			}
-			seen[keyOf(v)] = true
+			seen[a.keyOf(v)] = true
 		}
 		if p.Combine == Zip && len(a.Values) != len(p.Axes[0].Values) {
 			f.add(at+".values", len(a.Values), "must be as many as those of %s (%d): zip takes the first values together, the second together, "+
 				"and so on", p.Axes[0].Name, len(p.Axes[0].Values))
 		}
 	}
+	if p.Combine == Zip {
+		p.checkSteps(f)
+	}
+}
+
+// checkSteps reports values of axes that together are there twice: a point would be compared with itself.
+func (p Plan) checkSteps(f *faults) {
+	seen := map[string]int{}
+	for i := range p.steps() {
+		var parts []string
+		for _, a := range p.Axes {
+			if i >= len(a.Values) {
+				return // which is a fault of its own
+			}
+			parts = append(parts, a.keyOf(a.Values[i]))
+		}
+		key := strings.Join(parts, "\x00")
+		if first, ok := seen[key]; ok {
+			text, _ := textOf(p.Axes[0].Values[i])
+			f.add(fmt.Sprintf("body.axes[0].values[%d]", i), text, "makes, with those of the other axes, the same point as values[%d]", first)
+			continue
+		}
+		seen[key] = i
+	}
+}
+
+// keyOf is the same for values of a that give SUMO the same. A field of the run has a type, so that a text is no number there; everything
+// else is written as text.
+func (a Axis) keyOf(value json.RawMessage) string {
+	text, ok := textOf(value)
+	if !ok || slices.Contains(Settable(), a.Set) {
+		return keyOf(value)
+	}
+	if number := json.RawMessage(text); json.Valid(number) {
+		return keyOf(number)
+	}
+	return text
 }
 
 // fault says what is wrong with what a sets, as the end of a sentence about it; empty if nothing is.

@@ -186,3 +186,41 @@ func TestPlansNameMetricsByClass(t *testing.T) {
 		t.Errorf("by class (-want +got):\n%s", diff)
 	}
 }
+
+func TestNoPointIsThereTwice(t *testing.T) {
+	t.Parallel()
+	over := func(name, set string, values ...string) Axis {
+		return Axis{Name: name, Set: set, Values: raws(values...)}
+	}
+	const attribute, option = "xml:a.net.xml#phase/@duration", "option:time-to-teleport"
+	for name, tc := range map[string]struct {
+		combine Combine
+		axes    []Axis
+		want    []string // where the faults are
+	}{
+		"one number, twice":                 {"", []Axis{over("a", "scale", "1", "1.0")}, []string{"body.axes[0].values[1]"}},
+		"a number, and its text, of a file": {"", []Axis{over("a", attribute, "42", `"42"`)}, []string{"body.axes[0].values[1]"}},
+		"two texts of a number":             {"", []Axis{over("a", option, `"300"`, `"300.0"`)}, []string{"body.axes[0].values[1]"}},
+		"other texts":                       {"", []Axis{over("a", option, `"300"`, `"0:05:00"`, "-1")}, nil},
+		"the same steps": {Zip, []Axis{over("a", "scale", "1", "2", "1"),
+			over("b", "end", "9", "9", "9.0")}, []string{"body.axes[0].values[2]"}},
+		"steps that differ in one axis": {Zip, []Axis{over("a", "scale", "1", "1"),
+			over("b", "end", "8", "9")}, nil},
+		"steps that are not as many": {Zip, []Axis{over("a", "scale", "1", "1"),
+			over("b", "end", "8")}, []string{"body.axes[1].values"}},
+		"steps of a single axis, as it were": {Zip, []Axis{over("a", "scale", "1", "1")}, []string{"body.axes[0].values[1]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var f faults
+			Plan{Combine: tc.combine, Axes: tc.axes}.checkAxes(&f)
+			var got []string
+			for _, i := range f.all() {
+				got = append(got, i.Location)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
