@@ -28,6 +28,8 @@ type Function struct {
 	// StreamLimit is how long a stream lasts before the client has to resume, so that no gateway cuts it in the middle of a line; 0 for
 	// as long as the job.
 	StreamLimit time.Duration
+	// Slots is how many runs the engine carries out at a time, for forecasts; 0 where it has no bound of its own.
+	Slots int
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time

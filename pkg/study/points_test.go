@@ -110,20 +110,23 @@ func TestAForecastKeepsWithinTheLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		points   []Point
 		parallel int
+		slots    int
 		want     *Forecast
 	}{
-		"cores":              {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 40 * 2, Seconds: 20}},
-		"max_parallel":       {[]Point{one}, 2, &Forecast{CoreSeconds: 80, Seconds: 40}},
-		"memory":             {[]Point{{CPURequest: 1, MemoryGi: 8, CoreSeconds: &ten}}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 40}},
-		"two cores each":     {[]Point{big}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
-		"some have ended":    {[]Point{half}, MaxRuns, &Forecast{CoreSeconds: 40, Seconds: 10}},
-		"one is not known":   {[]Point{one, {CPURequest: 1, MemoryGi: 4}}, MaxRuns, nil},
-		"nothing left":       {nil, MaxRuns, &Forecast{}},
-		"never below a run":  {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
-		"more than it needs": {[]Point{half, half}, 1, &Forecast{CoreSeconds: 80, Seconds: 80}},
+		"cores":               {[]Point{one}, MaxRuns, 0, &Forecast{CoreSeconds: 40 * 2, Seconds: 20}},
+		"max_parallel":        {[]Point{one}, 2, 0, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"memory":              {[]Point{{CPURequest: 1, MemoryGi: 8, CoreSeconds: &ten}}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"two cores each":      {[]Point{big}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"some have ended":     {[]Point{half}, MaxRuns, 0, &Forecast{CoreSeconds: 40, Seconds: 10}},
+		"slots":               {[]Point{one}, MaxRuns, 2, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"slots beyond limits": {[]Point{one}, MaxRuns, 64, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"one is not known":    {[]Point{one, {CPURequest: 1, MemoryGi: 4}}, MaxRuns, 0, nil},
+		"nothing left":        {nil, MaxRuns, 0, &Forecast{}},
+		"never below a run":   {[]Point{one}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"more than it needs":  {[]Point{half, half}, 1, 0, &Forecast{CoreSeconds: 80, Seconds: 80}},
 	} {
 		s.MaxParallel = tt.parallel
-		got := Remaining(s, tt.points, tenant.Limits{MaxCPU: 4, MaxMemoryGi: 16})
+		got := Remaining(s, tt.points, Room{Limits: tenant.Limits{MaxCPU: 4, MaxMemoryGi: 16}, Slots: tt.slots})
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

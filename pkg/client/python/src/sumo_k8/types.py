@@ -1840,14 +1840,18 @@ class StudyEstimate(TypedDict):
     """
     core_seconds: float
     seconds: float
-    """From the first start to the last end, if the tenant's limits are free for this study."""
+    """From the first start to the last end, if the tenant's limits, and the machine where the service has one, are free
+    for this study.
+    """
 
 
 class StudyRemaining(TypedDict):
     """The same for the runs that have not ended; null when the study has finished or is being cancelled."""
     core_seconds: float
     seconds: float
-    """From the first start to the last end, if the tenant's limits are free for this study."""
+    """From the first start to the last end, if the tenant's limits, and the machine where the service has one, are free
+    for this study.
+    """
 
 
 class Study(TypedDict):
