@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,19 @@ func testStudies(t *testing.T, s *service.Server) {
 	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")
 	if o := u.ok(append(same, "--cache", "refresh")...); strings.Contains(o.stdout, "cache") {
 		t.Errorf("with --cache refresh: %s", o.stdout)
+	}
+	var forecast struct {
+		Estimate struct {
+			CoreSeconds float64 `json:"core_seconds"`
+			Seconds     float64 `json:"seconds"`
+		} `json:"estimate"`
+	}
+	if err := json.Unmarshal([]byte(u.ok(append(same, "--cache", "refresh", "-o", "json")...).stdout), &forecast); err != nil {
+		t.Fatal(err)
+	}
+	// Whatever the tenant's limit on cores is, no machine has more than its own.
+	if e := forecast.Estimate; e.CoreSeconds <= 0 || e.CoreSeconds > 1.001*float64(runtime.NumCPU())*e.Seconds {
+		t.Errorf("%v core-seconds are to take %v s with %d cores", e.CoreSeconds, e.Seconds, runtime.NumCPU())
 	}
 	says(t, u.ok("study", "extend", id, "--seeds", "3:4", "--value", "demand=1.5", "-f").stderr, "3 points, 12 runs", "12/12 done")
 
