@@ -29,6 +29,8 @@ type Function struct {
 	StreamLimit time.Duration
 	// Streams bounds those of one tenant.
 	Streams rest.Tally
+	// Slots is how many runs the engine carries out at a time, for forecasts; 0 where it has no bound of its own.
+	Slots int
 	// Poll is how often a followed job's log is checked for new lines.
 	Poll time.Duration
 	Now  func() time.Time

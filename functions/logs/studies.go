@@ -137,7 +137,8 @@ func (s *studyStream) send(ctx context.Context) error {
 		}
 		s.sent[p.Number] = p.Counts
 	}
-	s.event(strconv.FormatInt(s.seen, 10), "progress", rest.StudyProgressOf(now, points, changed, rest.TenantOf(ctx).Limits, s.f.Now()))
+	room := study.Room{Limits: rest.TenantOf(ctx).Limits, Slots: s.f.Slots}
+	s.event(strconv.FormatInt(s.seen, 10), "progress", rest.StudyProgressOf(now, points, changed, room, s.f.Now()))
 	return nil
 }
 

@@ -28,6 +28,8 @@ type Function struct {
 	// Programs is whether tenants that may can have jobs with programs.
 	Programs     bool
 	LinkLifetime time.Duration
+	// Slots is how many runs the engine carries out at a time, for forecasts; 0 where it has no bound of its own.
+	Slots int
 	// LinkSecret reads what signs links to ourselves, and PublicURL is what they begin with; if empty, the address of each request.
 	LinkSecret func(context.Context) ([]byte, error)
 	PublicURL  string

@@ -106,5 +106,5 @@ func (f *Function) study(ctx context.Context, in *studyRequest) (*studyAnswer, e
 	if err != nil {
 		return nil, err
 	}
-	return &studyAnswer{Body: rest.StudyOf(s, points, t.Limits, f.Now())}, nil
+	return &studyAnswer{Body: rest.StudyOf(s, points, study.Room{Limits: t.Limits, Slots: f.Slots}, f.Now())}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // Studies keeps and cancels studies.
@@ -197,6 +198,11 @@ type studyAnswer struct {
 	Body     rest.Study
 }
 
+// room is what the studies of t have to run in.
+func (f *Function) room(t tenant.Tenant) study.Room {
+	return study.Room{Limits: t.Limits, Slots: f.Slots}
+}
+
 func (f *Function) createStudy(ctx context.Context, runs *runReader, in *createStudyRequest) (*studyAnswer, error) {
 	t := rest.TenantOf(ctx)
 	request := study.Request{Name: in.Body.Name, Plan: in.Body.Plan, MaxParallel: in.Body.MaxParallel}
@@ -205,7 +211,7 @@ func (f *Function) createStudy(ctx context.Context, runs *runReader, in *createS
 		if err != nil {
 			return nil, err
 		}
-		return &studyAnswer{Body: rest.StudyOf(s, points, t.Limits, f.Now())}, nil
+		return &studyAnswer{Body: rest.StudyOf(s, points, f.room(t), f.Now())}, nil
 	}
 	idem, err := idempotency.Of(in.IdempotencyKey, "create-study", request, "")
 	if err != nil {
@@ -215,7 +221,7 @@ func (f *Function) createStudy(ctx context.Context, runs *runReader, in *createS
 	if err != nil {
 		return nil, err
 	}
-	return &studyAnswer{Replayed: rest.Replayed(!created), Body: rest.StudyOf(s, points, t.Limits, f.Now())}, nil
+	return &studyAnswer{Replayed: rest.Replayed(!created), Body: rest.StudyOf(s, points, f.room(t), f.Now())}, nil
 }
 
 type cancelStudyRequest struct {
@@ -256,7 +262,7 @@ func (f *Function) extendStudy(ctx context.Context, runs *runReader, in *extendS
 	if err != nil {
 		return nil, err
 	}
-	return &studyAnswer{Body: rest.StudyOf(s, points, t.Limits, f.Now())}, nil
+	return &studyAnswer{Body: rest.StudyOf(s, points, f.room(t), f.Now())}, nil
 }
 
 type retryStudyRequest struct {

@@ -36,6 +36,8 @@ type Function struct {
 	Changed      func(context.Context)
 	Now          func() time.Time
 	LinkLifetime time.Duration // of a direct upload
+	// Slots is how many runs the engine carries out at a time, for forecasts; 0 where it has no bound of its own.
+	Slots int
 }
 
 // Jobs cancels and deletes jobs.

@@ -222,6 +222,14 @@ func (c Config) check() error {
 	return c.checkVersions()
 }
 
+// EngineSlots is how many runs go on at a time at most, whatever the limits of tenants are; 0 where the engine has no bound of its own.
+func (c Config) EngineSlots() int {
+	if c.Engine != EngineLocal {
+		return 0
+	}
+	return cmp.Or(c.Slots, runtime.NumCPU())
+}
+
 // Programs reports whether jobs may run programs of their scenarios and tools of SUMO's.
 func (c Config) Programs() bool { return c.Controllers == ControllersPython }
 

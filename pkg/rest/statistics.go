@@ -122,24 +122,20 @@ type PointComparison struct {
 	P            *float64      `json:"p" doc:"Two-sided; null without a test."`
 	PAdjusted    *float64      `json:"p_adjusted" doc:"By Holm's method, over all comparisons of the study."`
 	Verdict      study.Verdict `json:"verdict" enum:"lower,higher,by_itself,not_told_apart,constant,unknown" doc:"lower, higher: told apart from chance among all comparisons. by_itself: told apart alone, not among all comparisons. constant: every pair differs by the same number."`
-	Better       *bool         `json:"better" doc:"Whether traffic is better off; null where the difference is not told apart, or neither way is good."`
+	Better       *bool         `json:"better" doc:"Whether traffic is better off; null where the difference is not told apart, neither way is good, or the side that looks better leaves out vehicles that had not arrived."`
 	Words        string        `json:"words" doc:"The verdict for a person."`
 	Sentence     string        `json:"sentence" doc:"The same with both points named, for a report."`
 }
 
 // PointComparisonOf puts c on the wire.
 func PointComparisonOf(c study.Comparison) PointComparison {
-	out := PointComparison{
+	return PointComparison{
 		Point: c.Point, Baseline: c.Baseline, Metric: c.Metric.Name, Unit: c.Metric.Unit, Method: string(c.Method), N: c.N, Mean: Number(c.Mean),
 		BaselineMean: Number(c.BaselineMean), Difference: Number(c.Difference.Mean), SD: Number(c.SD), Low: Number(c.Difference.Mean - c.Half),
 		High: Number(c.Difference.Mean + c.Half), T: Number(c.T), DF: Number(c.DF), P: Number(c.P), PAdjusted: Number(c.Adjusted),
-		Relative: Number(c.Difference.Mean / math.Abs(c.BaselineMean)), Verdict: c.Verdict, Words: c.Words, Sentence: c.Sentence,
+		Relative: Number(c.Difference.Mean / math.Abs(c.BaselineMean)), Verdict: c.Verdict, Better: c.Better, Words: c.Words,
+		Sentence: c.Sentence,
 	}
-	if (c.Verdict == study.Lower || c.Verdict == study.Higher) && c.Metric.Better != simulation.NoDirection {
-		better := (c.Verdict == study.Lower) == (c.Metric.Better == simulation.LowerIsBetter)
-		out.Better = &better
-	}
-	return out
 }
 
 // StudyComparison is each point of a study compared with its baseline.

@@ -7,7 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/study"
-	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 // StudySummary is a study in a list.
@@ -106,7 +105,7 @@ type Forecast struct{ *study.Forecast }
 
 type forecast struct {
 	CoreSeconds float64 `json:"core_seconds"`
-	Seconds     float64 `json:"seconds" doc:"From the first start to the last end, if the tenant's limits are free for this study."`
+	Seconds     float64 `json:"seconds" doc:"From the first start to the last end, if the tenant's limits, and the machine where the service has one, are free for this study."`
 }
 
 // Schema makes a forecast nullable.
@@ -148,11 +147,11 @@ func StudySummaryOf(s study.Study) StudySummary {
 }
 
 // StudyOf puts s on the wire, as it is at now. The counts are those of the points, which are read live.
-func StudyOf(s study.Study, points []study.Point, limits tenant.Limits, now time.Time) Study {
+func StudyOf(s study.Study, points []study.Point, room study.Room, now time.Time) Study {
 	out := Study{
 		Plan: s.Plan, MostRuns: len(points) * s.Plan.Replications.Most(len(s.Seeds)), Seeds: orEmpty(s.Seeds),
 		Metrics: orEmpty(s.MetricNames), Points: make([]StudyPoint, len(points)),
-		Estimate: Forecast{study.Planned(s, points, limits)},
+		Estimate: Forecast{study.Planned(s, points, room)},
 	}
 	s.Counts = s.Counts.Sum(points)
 	out.StudySummary = StudySummaryOf(s)
@@ -164,7 +163,7 @@ func StudyOf(s study.Study, points []study.Point, limits tenant.Limits, now time
 		}
 	}
 	if s.State == study.Running && !s.CancelRequested {
-		if left := study.Remaining(s, points, limits); left != nil {
+		if left := study.Remaining(s, points, room); left != nil {
 			end := now.Add(time.Duration(left.Seconds * float64(time.Second))).UTC().Truncate(time.Second)
 			out.Remaining, out.ETA = Forecast{left}, &end
 		}
@@ -188,8 +187,8 @@ type PointProgress struct {
 }
 
 // StudyProgressOf says how a study stands at now, and which of its points have changed.
-func StudyProgressOf(s study.Study, points, changed []study.Point, limits tenant.Limits, now time.Time) StudyProgress {
-	whole := StudyOf(s, points, limits, now)
+func StudyProgressOf(s study.Study, points, changed []study.Point, room study.Room, now time.Time) StudyProgress {
+	whole := StudyOf(s, points, room, now)
 	out := StudyProgress{
 		Status: s.State, Message: s.Message, Runs: whole.Runs, ETA: whole.ETA, Points: make([]PointProgress, len(changed)),
 	}

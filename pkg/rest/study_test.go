@@ -17,7 +17,7 @@ func TestAStudyThatIsBeingCancelledHasNoForecast(t *testing.T) {
 	points := []study.Point{{CPURequest: 1, MemoryGi: 1, CoreSeconds: &used}}
 	for _, cancelling := range []bool{false, true} {
 		s := study.Study{State: study.Running, Seeds: []int64{1, 2}, MaxParallel: 1, CancelRequested: cancelling}
-		got := rest.StudyOf(s, points, tenant.Limits{MaxCPU: 1, MaxMemoryGi: 1}, time.Now())
+		got := rest.StudyOf(s, points, study.Room{Limits: tenant.Limits{MaxCPU: 1, MaxMemoryGi: 1}}, time.Now())
 		if (got.ETA == nil) != cancelling || (got.Remaining.Forecast == nil) != cancelling {
 			t.Errorf("cancelling %t: eta %v, remaining %v", cancelling, got.ETA, got.Remaining.Forecast)
 		}

@@ -38,6 +38,9 @@ type Comparison struct {
 	statistics.Difference
 	Adjusted float64 // p, by Holm's method over the family; NaN without a test
 	Verdict  Verdict
+	// Better is whether traffic is better off; nil where the difference is not told apart, neither way is good, or the side that looks better
+	// leaves out vehicles that had not arrived.
+	Better *bool
 	// Words are the verdict for a person: "lower by 12.3 s (95 %: 8.1 to 16.5), n = 10, paired by seed".
 	Words string
 	// Sentence names both points too, and can stand in a report.
@@ -142,6 +145,7 @@ func (d *Data) Compare(level *statistics.Level, b Baseline, metrics []simulation
 		one := &c.All[i]
 		one.Adjusted = adjusted
 		one.Verdict = one.judge(1 - level.Confidence())
+		one.Better = one.better(fates)
 	}
 	c.All = slices.DeleteFunc(c.All, func(one Comparison) bool { return !slices.Contains(metrics, one.Metric) })
 	for i := range c.All {
@@ -167,6 +171,20 @@ func (c *Comparison) judge(alpha float64) Verdict {
 		return ByItself
 	}
 	return NotToldApart
+}
+
+func (c *Comparison) better(fates []Fate) *bool {
+	if c.Verdict != Lower && c.Verdict != Higher || c.Metric.Better == simulation.NoDirection {
+		return nil
+	}
+	better, good := (c.Verdict == Lower) == (c.Metric.Better == simulation.LowerIsBetter), c.Baseline
+	if better {
+		good = c.Point
+	}
+	if overTrips(c.Metric) && fates[good].Congested() {
+		return nil
+	}
+	return &better
 }
 
 func (c *Comparison) words(confidence float64, family int) string {
@@ -207,12 +225,16 @@ func (c *Comparison) words(confidence float64, family int) string {
 	return text
 }
 
-// sentence says what is compared, too, and which runs are missing.
+// sentence says what is compared, too, which runs are missing, and which vehicles.
 func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
 	text := c.Metric.Words() + " of " + labels[c.Point] + " against " + labels[c.Baseline] + ": " + c.Words + "."
 	for _, point := range []int{c.Point, c.Baseline} {
 		if n := fates[point].Missing; n > 0 {
 			text += fmt.Sprintf(" Incomplete: %d of %d runs of %s ended without a result.", n, runs, labels[point])
+		}
+		if overTrips(c.Metric) && fates[point].Congested() {
+			text += fmt.Sprintf(" Left out: %s of the vehicles of %s, which had not arrived at the end.", Percent(fates[point].LeftOut),
+				labels[point])
 		}
 	}
 	return text

@@ -212,16 +212,53 @@ func (p Plan) checkAxes(f *faults) {
 				f.add(location, nil, "must be a number, a text, true or false")
 			case len(text) > maxValue:
 				f.add(location, nil, "is longer than %d bytes", maxValue)
-			case p.Combine != Zip && seen[keyOf(v)]:
+			case p.Combine != Zip && seen[a.keyOf(v)]:
 				f.add(location, text, "is there twice")
 			}
-			seen[keyOf(v)] = true
+			seen[a.keyOf(v)] = true
 		}
 		if p.Combine == Zip && len(a.Values) != len(p.Axes[0].Values) {
 			f.add(at+".values", len(a.Values), "must be as many as those of %s (%d): zip takes the first values together, the second together, "+
 				"and so on", p.Axes[0].Name, len(p.Axes[0].Values))
 		}
 	}
+	if p.Combine == Zip {
+		p.checkSteps(f)
+	}
+}
+
+// checkSteps reports values of axes that together are there twice: a point would be compared with itself.
+func (p Plan) checkSteps(f *faults) {
+	seen := map[string]int{}
+	for i := range p.steps() {
+		var parts []string
+		for _, a := range p.Axes {
+			if i >= len(a.Values) {
+				return // which is a fault of its own
+			}
+			parts = append(parts, a.keyOf(a.Values[i]))
+		}
+		key := strings.Join(parts, "\x00")
+		if first, ok := seen[key]; ok {
+			text, _ := textOf(p.Axes[0].Values[i])
+			f.add(fmt.Sprintf("body.axes[0].values[%d]", i), text, "makes, with those of the other axes, the same point as values[%d]", first)
+			continue
+		}
+		seen[key] = i
+	}
+}
+
+// keyOf is the same for values of a that give SUMO the same. A field of the run has a type, so that a text is no number there; everything
+// else is written as text.
+func (a Axis) keyOf(value json.RawMessage) string {
+	text, ok := textOf(value)
+	if !ok || slices.Contains(Settable(), a.Set) {
+		return keyOf(value)
+	}
+	if number := json.RawMessage(text); json.Valid(number) {
+		return keyOf(number)
+	}
+	return text
 }
 
 // fault says what is wrong with what a sets, as the end of a sentence about it; empty if nothing is.
@@ -267,19 +304,45 @@ func (p Plan) checkBaseline(f *faults) {
 		f.add("body.baseline", nil, "must name a variant, or values of axes, with which the points are compared")
 	}
 	if b.Variant != "" && !slices.ContainsFunc(p.Variants, func(v Variant) bool { return v.Name == b.Variant }) {
-		f.add("body.baseline.variant", b.Variant, "is none of the variants")
+		names := make([]string, len(p.Variants))
+		for i, v := range p.Variants {
+			names[i] = v.Name
+		}
+		f.add("body.baseline.variant", b.Variant, "is none of the variants%s", choices(names))
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Values)) {
 		i := slices.IndexFunc(p.Axes, func(a Axis) bool { return a.Name == name })
 		location := "body.baseline.values." + name
 		switch {
 		case i < 0:
-			f.add(location, nil, "is none of the axes")
+			names := make([]string, len(p.Axes))
+			for i, a := range p.Axes {
+				names[i] = a.Name
+			}
+			f.add(location, nil, "is none of the axes%s", choices(names))
 		case !slices.ContainsFunc(p.Axes[i].Values, func(v json.RawMessage) bool { return keyOf(v) == keyOf(b.Values[name]) }):
 			text, _ := textOf(b.Values[name])
-			f.add(location, text, "is none of the axis's values")
+			values := make([]string, len(p.Axes[i].Values))
+			for k, v := range p.Axes[i].Values {
+				values[k] = string(v) // with the quotes of a text, which is not the number that it looks like
+			}
+			f.add(location, text, "is none of the axis's values%s", choices(values))
 		}
 	}
+}
+
+// mostChoices bounds what a fault lists: a person looks through no more.
+const mostChoices = 20
+
+// choices end a fault with what could be named instead.
+func choices(names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n > mostChoices:
+		return fmt.Sprintf("; there are %s and %d more", strings.Join(names[:mostChoices], ", "), n-mostChoices)
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
 
 // Text is the value as SUMO takes it.

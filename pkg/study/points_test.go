@@ -110,20 +110,23 @@ func TestAForecastKeepsWithinTheLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		points   []Point
 		parallel int
+		slots    int
 		want     *Forecast
 	}{
-		"cores":              {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 40 * 2, Seconds: 20}},
-		"max_parallel":       {[]Point{one}, 2, &Forecast{CoreSeconds: 80, Seconds: 40}},
-		"memory":             {[]Point{{CPURequest: 1, MemoryGi: 8, CoreSeconds: &ten}}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 40}},
-		"two cores each":     {[]Point{big}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
-		"some have ended":    {[]Point{half}, MaxRuns, &Forecast{CoreSeconds: 40, Seconds: 10}},
-		"one is not known":   {[]Point{one, {CPURequest: 1, MemoryGi: 4}}, MaxRuns, nil},
-		"nothing left":       {nil, MaxRuns, &Forecast{}},
-		"never below a run":  {[]Point{one}, MaxRuns, &Forecast{CoreSeconds: 80, Seconds: 20}},
-		"more than it needs": {[]Point{half, half}, 1, &Forecast{CoreSeconds: 80, Seconds: 80}},
+		"cores":               {[]Point{one}, MaxRuns, 0, &Forecast{CoreSeconds: 40 * 2, Seconds: 20}},
+		"max_parallel":        {[]Point{one}, 2, 0, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"memory":              {[]Point{{CPURequest: 1, MemoryGi: 8, CoreSeconds: &ten}}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"two cores each":      {[]Point{big}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"some have ended":     {[]Point{half}, MaxRuns, 0, &Forecast{CoreSeconds: 40, Seconds: 10}},
+		"slots":               {[]Point{one}, MaxRuns, 2, &Forecast{CoreSeconds: 80, Seconds: 40}},
+		"slots beyond limits": {[]Point{one}, MaxRuns, 64, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"one is not known":    {[]Point{one, {CPURequest: 1, MemoryGi: 4}}, MaxRuns, 0, nil},
+		"nothing left":        {nil, MaxRuns, 0, &Forecast{}},
+		"never below a run":   {[]Point{one}, MaxRuns, 0, &Forecast{CoreSeconds: 80, Seconds: 20}},
+		"more than it needs":  {[]Point{half, half}, 1, 0, &Forecast{CoreSeconds: 80, Seconds: 80}},
 	} {
 		s.MaxParallel = tt.parallel
-		got := Remaining(s, tt.points, tenant.Limits{MaxCPU: 4, MaxMemoryGi: 16})
+		got := Remaining(s, tt.points, Room{Limits: tenant.Limits{MaxCPU: 4, MaxMemoryGi: 16}, Slots: tt.slots})
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -171,5 +174,43 @@ func TestPlansNameMetricsByClass(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"mean_time_loss@vClass=bus", "mean_speed@vType=car"}, p.byClass()); diff != "" {
 		t.Errorf("by class (-want +got):\n%s", diff)
+	}
+}
+
+func TestNoPointIsThereTwice(t *testing.T) {
+	t.Parallel()
+	over := func(name, set string, values ...string) Axis {
+		return Axis{Name: name, Set: set, Values: raws(values...)}
+	}
+	const attribute, option = "xml:a.net.xml#phase/@duration", "option:time-to-teleport"
+	for name, tc := range map[string]struct {
+		combine Combine
+		axes    []Axis
+		want    []string // where the faults are
+	}{
+		"one number, twice":                 {"", []Axis{over("a", "scale", "1", "1.0")}, []string{"body.axes[0].values[1]"}},
+		"a number, and its text, of a file": {"", []Axis{over("a", attribute, "42", `"42"`)}, []string{"body.axes[0].values[1]"}},
+		"two texts of a number":             {"", []Axis{over("a", option, `"300"`, `"300.0"`)}, []string{"body.axes[0].values[1]"}},
+		"other texts":                       {"", []Axis{over("a", option, `"300"`, `"0:05:00"`, "-1")}, nil},
+		"the same steps": {Zip, []Axis{over("a", "scale", "1", "2", "1"),
+			over("b", "end", "9", "9", "9.0")}, []string{"body.axes[0].values[2]"}},
+		"steps that differ in one axis": {Zip, []Axis{over("a", "scale", "1", "1"),
+			over("b", "end", "8", "9")}, nil},
+		"steps that are not as many": {Zip, []Axis{over("a", "scale", "1", "1"),
+			over("b", "end", "8")}, []string{"body.axes[1].values"}},
+		"steps of a single axis, as it were": {Zip, []Axis{over("a", "scale", "1", "1")}, []string{"body.axes[0].values[1]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var f faults
+			Plan{Combine: tc.combine, Axes: tc.axes}.checkAxes(&f)
+			var got []string
+			for _, i := range f.all() {
+				got = append(got, i.Location)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -135,3 +135,13 @@ func (d *Data) mean(metric string, point int) float64 {
 func (d *Data) unfinished(point int) float64 {
 	return d.mean("vehicles_running", point) + d.mean("vehicles_waiting", point)
 }
+
+// leftOut is the mean share of vehicles, over the successful runs of a point, whose trips count in no mean; NaN where it is not known.
+func (d *Data) leftOut(point int) float64 {
+	waiting, running := d.mean("vehicles_waiting", point), d.mean("vehicles_running", point)
+	all := d.mean("vehicles_finished", point) + running + waiting
+	if d.Points[point].Options.UnfinishedTrips {
+		running = 0 // they count as if they ended then
+	}
+	return (running + waiting) / all
+}

@@ -126,7 +126,7 @@ func (a Aim) check(f *faults, baseline bool) {
 	for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
 		switch {
 		case simulation.UnitOf(name) == "":
-			f.add(at+".absolute."+name, nil, "is not a metric of runs")
+			f.add(at+".absolute."+name, nil, "is not a metric of runs; choose among %s", strings.Join(simulation.MetricNames(), ", "))
 		case !(a.Absolute[name] > 0):
 			f.add(at+".absolute."+name, a.Absolute[name], "must be more than 0")
 		}

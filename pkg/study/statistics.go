@@ -47,7 +47,9 @@ type Fate struct {
 	// Teleports and Unfinished are means over successful runs: vehicles that SUMO moved past a jam, and vehicles that had not arrived at
 	// the end. NaN without a run.
 	Teleports, Unfinished float64
-	Versions              []string // of SUMO, that made the results
+	// LeftOut is the share of vehicles that means over trips leave out, because their trips had not ended; NaN where it is not known.
+	LeftOut  float64
+	Versions []string // of SUMO, that made the results
 }
 
 // Incomplete reports whether a run of the point has ended without a result.
@@ -56,6 +58,13 @@ func (f Fate) Incomplete() bool { return f.Missing > 0 }
 // Biased reports whether runs are missing that were not cancelled, so that what is left looks better than it is.
 func (f Fate) Biased() bool { return f.Missing > f.Reasons[simulation.Cancelled] }
 
+// muchLeftOut is the share of unfinished trips from which on means over trips say so. Below it are the vehicles that any interval of
+// traffic that goes on leaves on the road; beyond it the queues that a mean over finished trips does not see.
+const muchLeftOut = 0.05
+
+// Congested reports whether means over the trips of the point leave out so many vehicles that they look better than traffic is.
+func (f Fate) Congested() bool { return f.LeftOut >= muchLeftOut }
+
 // Fates say what has become of the runs of each point.
 func (d *Data) Fates() []Fate {
 	fates := make([]Fate, len(d.Points))
@@ -63,6 +72,7 @@ func (d *Data) Fates() []Fate {
 	for i := range fates {
 		fates[i] = Fate{
 			Point: i, Open: len(d.Study.Seeds), Reasons: map[simulation.Reason]int{}, Teleports: d.mean("teleports", i), Unfinished: d.unfinished(i),
+			LeftOut: d.leftOut(i),
 		}
 		versions[i] = map[string]bool{}
 	}
@@ -146,6 +156,7 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 	fates := d.Fates()
 	notes = append(notes, d.unmeasured(shown, fates)...)
 	notes = append(notes, d.sparse(shown)...)
+	notes = append(notes, d.LeftOut(shown)...)
 	for _, f := range fates {
 		missing += f.Missing
 		open += f.Open
@@ -227,6 +238,38 @@ func (d *Data) sparse(shown []simulation.Measure) []string {
 	}
 	return []string{fmt.Sprintf("%d of the runs, at %d of the points, succeeded without a value, so that means are over the others: %s.",
 		len(runs), len(points), strings.Join(lacking, ", "))}
+}
+
+// overTrips reports whether m is a mean or a sum over the trips that count in SUMO's statistics.
+func overTrips(m simulation.Measure) bool {
+	name := m.Name
+	if class, ok := simulation.ClassOf(name); ok {
+		name = class.Base
+	}
+	return name == "total_travel_time" || name != "vehicles_finished" && slices.Contains(simulation.TripMetrics(), name)
+}
+
+// LeftOut notes at which points metrics over trips leave vehicles out, and where most are; empty if no such metric is shown.
+func (d *Data) LeftOut(shown []simulation.Measure) []string {
+	if !slices.ContainsFunc(shown, overTrips) {
+		return nil
+	}
+	var worst Fate
+	n := 0
+	for _, f := range d.Fates() {
+		if f.Congested() {
+			n++
+			if n == 1 || f.LeftOut > worst.LeftOut {
+				worst = f
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("At %d of the %d points vehicles had not arrived at the end: %s of them at %s. They are in no mean and no "+
+		"sum over trips, so that congestion looks better there than it is.", n, len(d.Points), Percent(worst.LeftOut),
+		Label(d.Points[worst.Point].Variant, d.Points[worst.Point].Setting))}
 }
 
 // absence says why the runs of points have no value of m, as the end of a sentence; empty if it is not known.

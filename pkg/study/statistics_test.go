@@ -166,9 +166,9 @@ func TestBaselines(t *testing.T) {
 		"green wave":                   "0-2 1-3",
 		`{"values": {"demand": 0.80}}`: "1-0 3-2",
 		`{"variant": "base", "values": {"demand": 1.2}}`: "0-1 2-1 3-1",
-		"red wave":                  "none of the variants",
-		`{"values": {"supply": 1}}`: "none of the axes",
-		`{"values": {"demand": 7}}`: "none of the axis's values",
+		"red wave":                  "none of the variants; there are base, green wave",
+		`{"values": {"supply": 1}}`: "none of the axes; there are demand",
+		`{"values": {"demand": 7}}`: "none of the axis's values; there are 0.8, 1.2",
 		`{"variant"`:                "or JSON",
 	} {
 		b, err := d.Study.Plan.FindBaseline(text)
@@ -227,6 +227,65 @@ func TestMissingRunsStayVisible(t *testing.T) {
 	notes = strings.Join(d.Notes(d.Metrics()), "\n")
 	if strings.Contains(notes, biased) || !strings.Contains(notes, "3 of the runs, at 2 of") {
 		t.Errorf("notes on cancelled runs:\n%s", notes)
+	}
+}
+
+// A gridlock leaves most vehicles on the road. Over the trips that ended, all may look better than without it.
+func TestVehiclesThatDidNotArriveStayVisible(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		metric                     string
+		running, waiting, finished float64 // at green wave, demand 0.8
+		unfinishedTrips            bool
+		share                      string // that is left out there; empty if nothing is said
+	}{
+		"of a mean over trips":              {"mean_time_loss", 156, 163, 241, false, "57 %"},
+		"of a sum over trips":               {"total_travel_time", 156, 163, 241, false, "57 %"},
+		"of trips by class":                 {"mean_time_loss@vClass=bus", 156, 163, 241, false, "57 %"},
+		"which are waiting still":           {"mean_time_loss", 156, 163, 241, true, "29 %"},
+		"all of which count":                {"mean_time_loss", 319, 0, 241, true, ""},
+		"as at the end of any interval":     {"mean_time_loss", 20, 0, 540, false, ""},
+		"which the metric counts":           {"vehicles_finished", 156, 163, 241, false, ""},
+		"of a scenario without a vehicle":   {"mean_time_loss", 0, 0, 0, false, ""},
+		"of which not even one has arrived": {"mean_depart_delay", 100, 0, 0, false, "100 %"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			values := []float64{70, 74, 71}
+			d := numbers(tc.metric, [4][]float64{values, values, {60, 63, 61}, values})
+			for p := range d.Points {
+				d.Points[p].Options.UnfinishedTrips = tc.unfinishedTrips
+				of := map[string]float64{"vehicles_running": 0, "vehicles_waiting": 0, "vehicles_finished": 560}
+				if p == 2 {
+					of = map[string]float64{"vehicles_running": tc.running, "vehicles_waiting": tc.waiting, "vehicles_finished": tc.finished}
+				}
+				for metric, v := range of {
+					if d.values[metric] == nil {
+						d.values[metric] = make([][]float64, len(d.Points))
+					}
+					d.values[metric][p] = []float64{v, v, v}
+				}
+			}
+			shown := Measures([]string{tc.metric})
+			c := d.Compare(statistics.At(0.95), *d.Study.Plan.Baseline, shown)
+			sentence := " Left out: " + tc.share + " of the vehicles of green wave, demand 0.8, which had not arrived at the end."
+			note := "At 1 of the 4 points vehicles had not arrived at the end: " + tc.share + " of them at green wave, demand 0.8."
+			notes := strings.Join(d.Notes(shown), "\n")
+			if tc.share == "" {
+				sentence, note = "Left out", "had not arrived"
+			}
+			for _, one := range c.All {
+				if one.Point == 2 && overTrips(one.Metric) && (one.Verdict != Lower || (one.Better != nil) != (tc.share == "")) {
+					t.Errorf("the verdict is %s, better off: %v", one.Verdict, one.Better)
+				}
+				if got := strings.Contains(one.Sentence, sentence); got != (tc.share != "" && one.Point == 2) {
+					t.Errorf("the sentence is %q, want it with %q: %t", one.Sentence, sentence, !got)
+				}
+			}
+			if got := strings.Contains(notes, note); got != (tc.share != "") {
+				t.Errorf("the notes are %q, want %q among them: %t", notes, note, !got)
+			}
+		})
 	}
 }
 

@@ -196,8 +196,8 @@ func (p Parts) submit() *submit.Function {
 	}
 	return &submit.Function{
 		Jobs: p.DB, Studies: p.DB, Intake: jobs, Scenarios: scenarios, Objects: p.Objects, Changed: p.Changed, Now: time.Now,
-		LinkLifetime: cfg.LinkLifetime,
-		Importer:     &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
+		LinkLifetime: cfg.LinkLifetime, Slots: cfg.EngineSlots(),
+		Importer: &scenario.Importer{Intake: scenarios, Inputs: p.Objects, OwnBucket: cfg.S3Bucket},
 		Webhooks: &delivery.Registry{
 			Store: p.DB, Callbacks: p.callbacks(), NewID: newID, NewSecret: delivery.NewSecret, Now: time.Now, Changed: p.Changed,
 		},
@@ -209,7 +209,7 @@ func (p Parts) status() *status.Function {
 		Jobs: p.DB, Studies: p.DB, Scenarios: p.DB, Webhooks: p.DB, Objects: p.Objects, Views: view.New(p.Objects), Limits: p.Config.Limits(),
 		Versions: p.offer(), Programs: p.Config.Programs(),
 		LinkLifetime: p.Config.LinkLifetime, LinkSecret: p.linkSecret, PublicURL: p.Config.PublicURL, Now: time.Now,
-		Release: version(),
+		Release: version(), Slots: p.Config.EngineSlots(),
 	}
 }
 
@@ -240,6 +240,7 @@ func (p Parts) logs() *logs.Function {
 	return &logs.Function{
 		Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now,
 		Streams: rest.Tally{Most: maxStreams},
+		Slots: p.Config.EngineSlots(),
 	}
 }
 

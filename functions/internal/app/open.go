@@ -72,6 +72,7 @@ func (p *Parts) AddLocalEngine() (stop func(context.Context) error, err error) {
 		return nil, err
 	}
 	p.Engine, p.Live, p.Nodes = engine, engine, engine.Nodes
+	p.Config.Engine = config.EngineLocal // in local mode no setting says so
 	p.Warmer = &local.Warmups{Now: time.Now, NewID: newID}
 	dir := p.Config.RunsDir
 	p.Disk = func() error { return local.Room(dir) }

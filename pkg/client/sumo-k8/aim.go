@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,7 @@ func (f *aimFlags) add(c *cobra.Command) {
 	flags.IntVar(&f.max, "max", 0, "with --until: the most runs of each point")
 	flags.IntVar(&f.min, "min", 0, "with --until: the runs of each point before the first look (default: 5)")
 	flags.StringVar(&f.of, "of", "", "with --until: whose intervals, mean (default) or difference to the baseline")
-	flags.Float64Var(&f.confidence, "confidence", 0, "with --until: confidence of the intervals (default: 0.95)")
+	flags.Var((*confidence)(&f.confidence), "confidence", "with --until: confidence of the intervals, such as 0.9 or 90% (default: 0.95)")
 	c.MarkFlagsMutuallyExclusive("seeds", "until")
 	must(c.RegisterFlagCompletionFunc("of", cobra.FixedCompletions([]string{"mean", "difference"}, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "until", "min", "max", "confidence")
@@ -45,6 +46,9 @@ func (f *aimFlags) aim(set func(name string) bool) (*study.Aim, error) {
 	}
 	if f.max == 0 {
 		return nil, usage("--until needs --max, the most runs of each point: a mean may take more runs than you want to pay for")
+	}
+	if set("min") && f.min < 2 {
+		return nil, usage("--min %d leaves no interval to look at: two runs of each point at least", f.min)
 	}
 	a := &study.Aim{Min: f.min, Max: f.max, Of: f.of, Confidence: f.confidence}
 	for _, text := range f.until {
@@ -73,8 +77,37 @@ func (f *aimFlags) aim(set func(name string) bool) (*study.Aim, error) {
 func shareOf(flag, text string) (float64, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	share, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !percent || err != nil || !(share > 0 && share < 100) {
+	switch {
+	case !percent || err != nil:
 		return 0, usage("%s %q is not a share such as 5%%", flag, text)
+	case !(share > 0 && share < 100):
+		return 0, usage("%s %q is not a share between 0%% and 100%%, such as 5%%", flag, text)
 	}
 	return share / 100, nil
 }
+
+// confidence is the value of a flag: 0.95 or 95%; 0 as long as it is not given.
+type confidence float64
+
+func (c *confidence) Set(text string) error {
+	number, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if percent {
+		v /= 100
+	}
+	if err != nil || !(v >= study.MinConfidence && v <= study.MaxConfidence) {
+		return fmt.Errorf("a confidence is from %g to %g, or from %g%% to %g%%", study.MinConfidence, study.MaxConfidence,
+			100*study.MinConfidence, 100*study.MaxConfidence)
+	}
+	*c = confidence(v)
+	return nil
+}
+
+func (c *confidence) String() string {
+	if *c == 0 {
+		return "" // so that the help shows no default
+	}
+	return strconv.FormatFloat(float64(*c), 'g', -1, 64)
+}
+
+func (*confidence) Type() string { return "share" }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -118,6 +119,9 @@ says how it ended.`,
 
 // request is the study that the flags describe, without its variants.
 func (f *studyFlags) request() (r client.StudyRequest, err error) {
+	if f.set("max-parallel") && f.maxParallel < 1 {
+		return r, usage("--max-parallel %d lets no run begin", f.maxParallel)
+	}
 	run, err := f.chosen()
 	if err == nil {
 		err = f.program(&run, nil)
@@ -243,6 +247,10 @@ func (a *app) variants(ctx context.Context, api *client.Client, args []string, s
 		}
 		v := study.Variant{Name: name, Scenario: path}
 		if !scenario.IsDigest(path) {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("there is no file or folder %s, and it is no id of a stored scenario either: sumo-k8 scenarios ls shows those",
+					path)
+			}
 			stored, err := upload(ctx, a, path, store)
 			if err != nil {
 				return nil, err
@@ -252,14 +260,28 @@ func (a *app) variants(ctx context.Context, api *client.Client, args []string, s
 			path = nameOf(path)
 		}
 		if v.Name == "" {
-			v.Name = string([]rune(path)[:min(len([]rune(path)), study.MaxName)])
 			if scenario.IsDigest(path) {
-				v.Name = path[:shortID]
+				if path, err = nameOfStored(ctx, api, path, variants); err != nil {
+					return nil, err
+				}
 			}
+			v.Name = string([]rune(path)[:min(len([]rune(path)), study.MaxName)])
 		}
 		variants = append(variants, v)
 	}
 	return variants, nil
+}
+
+// nameOfStored is what a stored scenario is called, or, where that is nothing or taken, the beginning of its id.
+func nameOfStored(ctx context.Context, api *client.Client, id string, taken []study.Variant) (string, error) {
+	stored, err := api.Scenario(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if stored.Name == "" || slices.ContainsFunc(taken, func(v study.Variant) bool { return v.Name == stored.Name }) {
+		return id[:shortID], nil
+	}
+	return stored.Name, nil
 }
 
 // studied shows a new study, and follows it if requested.
@@ -284,7 +306,7 @@ func (a *app) studied(ctx context.Context, api *client.Client, s client.Study, f
 
 func sizeOf(s client.Study) string {
 	size := counted(len(s.Points), "point") + ", " + counted(s.Runs.Planned, "run")
-	if s.MostRuns > s.Runs.Planned && !s.Status.Terminal() {
+	if dry := s.Status == ""; s.MostRuns > s.Runs.Planned && (dry || !s.Status.Terminal()) {
 		size += fmt.Sprintf(" (up to %d, as the aim takes)", s.MostRuns)
 	}
 	if s.Runs.Cached > 0 {

@@ -4,9 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +26,11 @@ func testStudies(t *testing.T, s *service.Server) {
 	square := u.network("square", nil)
 	dry := u.ok("study", "run", square, "--axis", "demand=scale:0.5,1", "--seeds", "1:3", "--dry-run").stdout
 	says(t, dry, "square, demand 0.5", "square, demand 1 ", "2 points, 6 runs")
+	says(t, u.ok("study", "run", square, "--until", "5%", "--max", "20", "--confidence", "90%", "--dry-run").stdout,
+		"1 point, 5 runs (up to 20, as the aim takes)")
+	stored := strings.TrimSpace(u.ok("scenarios", "upload", square).stdout)
+	says(t, u.ok("study", "run", stored, "other="+stored, stored, "--seeds", "1:2", "--dry-run").stdout, "\nsquare ", "\nother ",
+		"\n"+stored[:shortID]+" ")
 	if left := u.ok("study", "ls"); left.stdout != "" {
 		t.Errorf("a dry run left %s", left.stdout)
 	}
@@ -45,6 +52,19 @@ func testStudies(t *testing.T, s *service.Server) {
 	says(t, u.ok(same...).stdout, "2 points, 6 runs, 6 of them from the cache, about 0s of one core")
 	if o := u.ok(append(same, "--cache", "refresh")...); strings.Contains(o.stdout, "cache") {
 		t.Errorf("with --cache refresh: %s", o.stdout)
+	}
+	var forecast struct {
+		Estimate struct {
+			CoreSeconds float64 `json:"core_seconds"`
+			Seconds     float64 `json:"seconds"`
+		} `json:"estimate"`
+	}
+	if err := json.Unmarshal([]byte(u.ok(append(same, "--cache", "refresh", "-o", "json")...).stdout), &forecast); err != nil {
+		t.Fatal(err)
+	}
+	// Whatever the tenant's limit on cores is, no machine has more than its own.
+	if e := forecast.Estimate; e.CoreSeconds <= 0 || e.CoreSeconds > 1.001*float64(runtime.NumCPU())*e.Seconds {
+		t.Errorf("%v core-seconds are to take %v s with %d cores", e.CoreSeconds, e.Seconds, runtime.NumCPU())
 	}
 	says(t, u.ok("study", "extend", id, "--seeds", "3:4", "--value", "demand=0.5,1.0,1.5", "-f").stderr,
 		"There already, and left as they are: demand 0.5, demand 1.0.", "3 points, 12 runs", "12/12 done")
@@ -207,7 +227,7 @@ base     3       2        3         0       0 %  >=1000000      0        0     0
 
 func TestAnAimIsReadAsItIsMeant(t *testing.T) {
 	t.Parallel()
-	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(nil)
+	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(func(string) bool { return false })
 	want := &study.Aim{RelativeHalfWidth: 0.025, Absolute: map[string]float64{"teleports": 2}, Max: 30, Of: "difference", Confidence: 0.9}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -257,10 +277,25 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 		{"study", "run", "a.zip", "--seeds", "1:2", "--baseline", "{"}, {"study", "extend", "x", "--of", "mean"},
 		{"study", "stats", "x", "--aim", "0"}, {"study", "table", "x", "--format", "ods"}, {"study", "plot", "x", "--format", "gif"},
 		{"study", "tables", "x", "trips"}, {"study", "tables", "x", "tripinfo", "-o", "json"}, {"study", "report", "x", "-o", "json"},
-		{"study", "ls", "-n", "-1"},
+		{"study", "ls", "-n", "-1"}, {"study", "run", "a.zip", "--until", "5%", "--max", "9", "--min", "0"},
+		{"study", "run", "a.zip", "--seeds", "1:2", "--max-parallel", "0"},
 	} {
 		u.ends(exitUsage, wrong...)
 	}
+	for _, command := range [][]string{{"stats", "x"}, {"compare", "x"}, {"plot", "x"}, {"run", "a.zip", "--until", "5%", "--max", "9"}} {
+		for _, wrong := range []string{"0", "1", "1.5", "95", "100%", "0%", "NaN", "x", ""} {
+			o := u.ends(exitUsage, append(append([]string{"study"}, command...), "--confidence", wrong)...)
+			says(t, o.stderr, "a confidence is from 0.5 to 0.9999, or from 50% to 99.99%")
+		}
+	}
+	for text, want := range map[string]confidence{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
+		var got confidence
+		if err := got.Set(text); err != nil || math.Abs(float64(got-want)) > 1e-12 {
+			t.Errorf("--confidence %s is %v, %v", text, got, err)
+		}
+	}
 	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
 	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
+	says(t, u.ends(exitTrouble, "study", "run", "3d704a5b6277", "--seeds", "1:2").stderr, "no file or folder 3d704a5b6277",
+		"no id of a stored scenario")
 }

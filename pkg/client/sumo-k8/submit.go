@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,6 +208,9 @@ func nameOf(path string) string {
 // sourceOf is the scenario at path: a zip, or a folder that becomes one.
 func sourceOf(path string) (*client.Source, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file or folder %s", path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ type pane struct {
 	message string
 	// above are texts at the top of the data, left and right of a value of the horizontal axis.
 	above *sides
+	// below is the name of the horizontal axis, in lines that fit. As the plot's own it would be kept within the data, by making that
+	// smaller, which turns the axis around where the name is wider than the pane.
+	below block
 }
 
 type remark struct {
@@ -179,7 +182,9 @@ func (s sheet) layout(width vg.Length) *layout {
 	l.legendAt, l.legendHeight = t.flow(s.legend, inner)
 	l.paneWidth = (inner - paneGap*vg.Length(l.columns-1)) / vg.Length(l.columns)
 	l.height = edge + l.head.total() + 2 + l.sub.total() + 8 + l.legendHeight
-	for i, p := range s.panes {
+	for i := range s.panes {
+		s.panes[i].name(t, l.paneWidth)
+		p := s.panes[i]
 		head := t.block(11, font.WeightBold, t.ink, p.title, l.paneWidth)
 		placed, height := t.flow(p.legend, l.paneWidth)
 		l.paneHeads, l.paneLegends = append(l.paneHeads, head), append(l.paneLegends, placed)
@@ -231,6 +236,16 @@ func (l *layout) draw(c draw.Canvas) {
 	}
 }
 
+// name breaks the names of both axes into lines that fit. The pane becomes higher by what the horizontal one takes beyond a line.
+func (p *pane) name(t theme, width vg.Length) {
+	x, y := &p.plot.X.Label, &p.plot.Y.Label
+	const ends = 70 // height of what is above and below the vertical axis
+	y.Text = strings.Join(wrap(y.TextStyle, y.Text, p.height-ends), "\n")
+	p.below = t.block(x.TextStyle.Font.Size, font.WeightNormal, t.ink, x.Text, width)
+	p.height += vg.Length(max(len(p.below.lines)-1, 0)) * p.below.height
+	x.Text = ""
+}
+
 // remarkStyle is that of texts beside the data.
 func (t theme) remarkStyle() draw.TextStyle {
 	style := t.text(9.5, font.WeightNormal, t.ink)
@@ -250,8 +265,19 @@ func (p pane) draw(t theme, c draw.Canvas) {
 		c.Max.Y -= lineHeight + 2
 	}
 	c.Max.X -= max(room, 6)
+	whole := c
+	if len(p.below.lines) > 0 {
+		c.Min.Y += p.below.total() + p.plot.X.Label.Padding
+	}
 	p.plot.Draw(c)
 	data := p.plot.DataCanvas(c)
+	whole.Max.X += max(room, 6)
+	for i, line := range p.below.lines {
+		width := p.below.style.Width(line)
+		// In the middle of the data, as far as the pane is wide enough for that.
+		left := max(min(data.Center().X-width/2, whole.Max.X-width), whole.Min.X)
+		c.FillText(p.below.style, vg.Point{X: left, Y: whole.Min.Y + p.below.total() - vg.Length(i)*p.below.height}, line)
+	}
 	x, y := p.plot.Transforms(&data)
 	if p.message != "" {
 		centred := t.text(12, font.WeightNormal, t.ink)

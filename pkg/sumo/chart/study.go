@@ -212,6 +212,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
 	}
+	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
 	if len(open) > 0 {
 		notes = append(notes, fmt.Sprintf("Runs of %d of these points have not ended: the plot will change.", len(open)))
 	}
@@ -317,8 +318,11 @@ func (r *rowPlot) pane() pane {
 	r.plot.Y.Tick.Marker = r.ticks
 	r.plot.Y.Tick.Length = 0
 	r.plot.Add(rows{r.d.theme, r.rows})
-	const axis = 45 // height of the horizontal axis with its label
-	return pane{plot: r.plot, height: r.y + axis, right: r.right}
+	const (
+		axis  = 45         // height of the horizontal axis with its label
+		empty = lineHeight // height of the data without a row
+	)
+	return pane{plot: r.plot, height: max(r.y, empty) + axis, right: r.right}
 }
 
 // estimated is a mean with its interval in words.
@@ -521,6 +525,7 @@ func (d *drawing) differences() (sheet, error) {
 	if len(incomplete) > 0 {
 		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
+	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
 	if n := len(c.Notes); n > mostNamed {
 		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
 	}

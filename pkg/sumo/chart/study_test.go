@@ -15,6 +15,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -432,6 +436,58 @@ func TestConvergenceEndsWithTheIntervalOfAllRuns(t *testing.T) {
 		}
 		if share := c.spots(q.Level, true); math.Abs(share[len(share)-1].mean/(100*e.Relative)-1) > 1e-9 {
 			t.Errorf("point %d: relative %v, want %v", i, share[len(share)-1], e.Relative)
+		}
+	}
+}
+
+// probe remembers where a plot draws its data.
+type probe struct{ at *vg.Rectangle }
+
+func (p probe) Plot(c draw.Canvas, _ *plot.Plot) { *p.at = c.Rectangle }
+
+// In a narrow picture, names that are wider than the data must not take their room: less than none turns the axis around, so that what is
+// higher is drawn as lower.
+func TestNamesLeaveRoomForTheData(t *testing.T) {
+	t.Parallel()
+	long := strings.TrimSpace(strings.Repeat("green wave ", 9))
+	const width, height = 60, 2 // points that data take at least; they are low where there is no row
+	for name, a := range map[string]asked{
+		"short": {variants: plans, axes: []study.Axis{demand}, seeds: 5, value: noisy(10)},
+		"many":  {variants: plans, axes: []study.Axis{demand, axis("r", "option:x", "0", "1", "2", "3")}, seeds: 5, value: noisy(10)},
+		"long": {variants: []string{long, long + "2"}, axes: []study.Axis{axis(long, "scale", "1", "2"), axis(long+"2", "end", "1", "2", "3")},
+			seeds: 5, value: noisy(10)},
+		"one word": {variants: []string{strings.Repeat("x", 100), "b"}, axes: []study.Axis{axis(strings.Repeat("y", 100), "scale", "1", "2")},
+			seeds: 5, value: noisy(10)},
+	} {
+		for _, metric := range []string{measured, measured + "@vType=" + strings.Repeat("car_with_a_long_name_", 4)} {
+			t.Run(name+" "+metric, func(t *testing.T) {
+				t.Parallel()
+				d, q := a.data(t), question()
+				q.Baseline.Variant = a.variants[0]
+				q.Metric.Name = metric
+				o := Options{Width: 600}
+				w, _ := o.size()
+				for _, kind := range StudyPlots() {
+					drawn := drawing{theme: o.theme(), Question: q, data: d, width: w, fates: d.Fates(),
+						estimates: d.Statistics(q.Level, []simulation.Measure{q.Metric}, nil)}
+					s, err := kind.sheet(&drawn)
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.theme = drawn.theme
+					l := s.layout(w)
+					drew := make([]vg.Rectangle, len(l.panes))
+					for i := range l.panes {
+						l.panes[i].plot.Add(probe{&drew[i]})
+					}
+					l.draw(draw.New(vgsvg.NewWith(vgsvg.UseWH(w, l.height))))
+					for i, data := range drew {
+						if size := data.Size(); size.X < width || size.Y < height {
+							t.Errorf("%s, pane %d: the data have %.0f by %.0f points", kind.Name, i, size.X, size.Y)
+						}
+					}
+				}
+			})
 		}
 	}
 }

@@ -65,6 +65,22 @@ def test_comparisons_say_their_verdict(study: Study) -> None:
     assert other["difference"] == pytest.approx(-row["difference"])
 
 
+def test_an_axis_may_be_called_like_a_column(client: Client, networks: Path) -> None:
+    demand: types.Axis = {"name": "mean", "set": "scale", "values": [0.8, 1.0]}
+    end: types.Axis = {"name": "value", "set": "end", "values": [300]}
+    both = client.study(
+        networks / "cross.zip", seeds="1:2", axes=[demand, end], baseline={"values": {"mean": 1.0}}, metrics=["mean_time_loss"]
+    ).wait()
+    frame = both.statistics()
+    assert list(frame["axis.mean"]) == [0.8, 1.0]
+    assert list(frame["value"]) == [300, 300]
+    assert frame["mean"].between(frame["low"], frame["high"]).all()
+    assert list(both.comparison()["axis.mean"]) == [0.8]
+    table = both.table("mean_time_loss")
+    assert list(table.groupby("mean")["value"].mean()) == pytest.approx(list(frame["mean"]))
+    assert set(table["axis.value"]) == {300}
+
+
 def test_the_table_has_a_row_for_each_run_and_metric(study: Study) -> None:
     frame = study.table("mean_time_loss", "mean_speed")
     assert len(frame) == 16

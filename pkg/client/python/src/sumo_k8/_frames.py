@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -91,7 +91,7 @@ def _with_points(
             "point": row["point"],
             "label": fates[row["point"]]["label"],
             "variant": fates[row["point"]]["variant"],
-            **(fates[row["point"]]["setting"] or {}),
+            **_settings(fates[row["point"]]["setting"], {"point", "label", "variant", "unit", *row}),
             "metric": row["metric"],
             "unit": units.get(row["metric"], ""),
             **{k: v for k, v in row.items() if k not in ("point", "metric", "unit")},
@@ -102,9 +102,14 @@ def _with_points(
     return frame
 
 
+def _settings(setting: Mapping[str, Any] | None, taken: Container[str]) -> dict[str, Any]:
+    """The columns of a point's axes. One that is called like another column is axis.NAME, as in the service's CSV."""
+    return {f"axis.{name}" if name in taken else name: value for name, value in (setting or {}).items()}
+
+
 def tidy(document: types.StudyTable) -> pd.DataFrame:
     """One row for each run and metric; the settings of its point are columns. attrs has units by metric."""
     pd = pandas()
-    frame = pd.DataFrame({**{k: v for k, v in row.items() if k != "setting"}, **(row["setting"] or {})} for row in document["rows"])
+    frame = pd.DataFrame({**{k: v for k, v in row.items() if k != "setting"}, **_settings(row["setting"], row)} for row in document["rows"])
     frame.attrs["units"] = {row["metric"]: row["unit"] for row in document["rows"]}
     return frame

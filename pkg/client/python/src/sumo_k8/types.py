@@ -1197,7 +1197,9 @@ class PointComparison(TypedDict):
     """The point that it is compared with."""
     baseline_mean: float | None
     better: bool | None
-    """Whether traffic is better off; null where the difference is not told apart, or neither way is good."""
+    """Whether traffic is better off; null where the difference is not told apart, neither way is good, or the side that
+    looks better leaves out vehicles that had not arrived.
+    """
     df: float | None
     """Degrees of freedom."""
     difference: float | None
@@ -1862,14 +1864,18 @@ class StudyEstimate(TypedDict):
     """
     core_seconds: float
     seconds: float
-    """From the first start to the last end, if the tenant's limits are free for this study."""
+    """From the first start to the last end, if the tenant's limits, and the machine where the service has one, are free
+    for this study.
+    """
 
 
 class StudyRemaining(TypedDict):
     """The same for the runs that have not ended; null when the study has finished or is being cancelled."""
     core_seconds: float
     seconds: float
-    """From the first start to the last end, if the tenant's limits are free for this study."""
+    """From the first start to the last end, if the tenant's limits, and the machine where the service has one, are free
+    for this study.
+    """
 
 
 class Study(TypedDict):
