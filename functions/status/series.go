@@ -34,7 +34,7 @@ func (f *Function) registerSeries(api huma.API) {
 
 var (
 	seriesView        = viewKind[outputs.Series]{"series-1.json.gz", (*Function).makeSeries}
-	distributionsView = viewKind[outputs.Distributions]{"distributions-1.json.gz", (*Function).makeDistributions}
+	distributionsView = viewKind[outputs.Distributions]{"distributions-2.json.gz", (*Function).makeDistributions}
 )
 
 func (f *Function) makeSeries(ctx context.Context, j job.Job) (outputs.Series, error) {

@@ -312,9 +312,10 @@ func tableTooLarge(name simulation.Table) error {
 // tableSources are the results that a table is made from.
 func (f *Function) tableSources(ctx context.Context, j job.Job, name simulation.Table) ([]job.ResultFile, error) {
 	var files []job.ResultFile
-	if o := name.Output(); o != "" {
+	for _, o := range name.Sources() {
 		file, ok := j.Result(o)
 		switch {
+		case len(files) > 0:
 		case ok && tabular.MatchString(file.Name):
 			return nil, problem.New(problem.NotFound, "The %s output of job %s is %s. Tables are made from XML only: download it from the job's "+
 				"results, or have SUMO write XML.", o, j.ID, file.Name)

@@ -23,6 +23,29 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/table"
 )
 
+// TestPersonsApartAreTheirTable has a run whose scenario asks for personinfo-output: tripinfo then has no persons.
+func TestPersonsApartAreTheirTable(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	content := map[string]string{
+		"t.xml": `<tripinfos><tripinfo id="a" depart="1"/></tripinfos>`,
+		"p.xml": `<tripinfos><personinfo id="p" depart="2"><walk depart="2"/></personinfo></tripinfos>`,
+	}
+	ended := succeeded()
+	ended.Results = []job.ResultFile{
+		{Name: "t.xml", Roles: []simulation.Output{simulation.OutputTripinfo}},
+		{Name: "p.xml", Roles: []simulation.Output{simulation.OutputPersoninfo}},
+	}
+	id := in.finishWith(t, ended, func(name string) string { return content[name] })
+	for name, want := range map[string]string{
+		"tripinfo": "id,depart\na,1\n", "personinfo": "kind,id,depart,stage,stage_number,stage_depart\npersoninfo,p,2,walk,0,2\n",
+	} {
+		if got := string(in.get(t, "/jobs/"+id+"/tables/"+name).Want(t, http.StatusOK).Body); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestOutputsAreTables(t *testing.T) {
 	t.Parallel()
 	in := install(t)

@@ -272,7 +272,7 @@ func withRoles(files []ResultFile, roles map[simulation.Output]string) []ResultF
 		if roles != nil {
 			marked[i].Roles = []simulation.Output{}
 		}
-		for _, o := range simulation.Outputs() {
+		for _, o := range simulation.KnownOutputs() {
 			if roles[o] == marked[i].Name {
 				marked[i].Roles = append(marked[i].Roles, o)
 			}

@@ -84,6 +84,9 @@ const (
 	OutputStop       Output = "stop"
 )
 
+// OutputPersoninfo is for scenarios to ask for: SUMO then writes what became of persons and containers there, not into tripinfo.
+const OutputPersoninfo Output = "personinfo"
+
 // DefaultOutputs are written by every run: together they are small, and the summary and the plots need them.
 func DefaultOutputs() []Output { return []Output{OutputSummary, OutputTripinfo, OutputStatistics} }
 
@@ -94,7 +97,10 @@ func Outputs() []Output {
 	}
 }
 
-// Valid reports whether o is an output we know.
+// KnownOutputs lists every output that is known by its role in the results: those that can be asked for, and what only scenarios ask for.
+func KnownOutputs() []Output { return append(Outputs(), OutputPersoninfo) }
+
+// Valid reports whether o is an output that can be asked for.
 func (o Output) Valid() bool { return slices.Contains(Outputs(), o) }
 
 // Reason says, for a program, why a run did not succeed. It is empty for one that did.

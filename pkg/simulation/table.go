@@ -30,7 +30,20 @@ func Tables() []Table {
 // Valid reports whether t is a table we know.
 func (t Table) Valid() bool { return slices.Contains(Tables(), t) }
 
-// Output is the one that has the table; empty for those of detectors, which write where the scenario says.
+// Sources are the outputs that may have the table: the first that a run has does. There are none for those of detectors, which write where
+// the scenario says.
+func (t Table) Sources() []Output {
+	switch o := t.Output(); {
+	case o == "":
+		return nil
+	case t == TablePersoninfo:
+		return []Output{OutputPersoninfo, o}
+	default:
+		return []Output{o}
+	}
+}
+
+// Output is the one to ask for so that a run has the table; empty for those of detectors.
 func (t Table) Output() Output {
 	switch t {
 	case TablePersoninfo:

@@ -174,13 +174,16 @@ func TestTripsThatNeverDepartedDoNotCount(t *testing.T) {
 	d, err := ReadDistributions(strings.NewReader(`<tripinfos>` +
 		`<tripinfo id="a" depart="0.00" arrival="10.00" duration="10.00" routeLength="100.00" timeLoss="1" waitingTime="0" departDelay="0"/>` +
 		`<tripinfo id="b" depart="5.00" arrival="-1.00" duration="20.00" routeLength="100.00" timeLoss="2" waitingTime="0" departDelay="3"/>` +
-		`<tripinfo id="c" depart="-1.00" arrival="-1.00" duration="0" routeLength="0" timeLoss="0" waitingTime="0" departDelay="99"/>` +
+		`<tripinfo id="c" depart="-1" arrival="-1.00" duration="0" routeLength="0" timeLoss="0" waitingTime="0" departDelay="99"/>` +
+		// Before the state that was loaded, whose time is now 0.
+		`<tripinfo id="d" depart="-1.00" arrival="9.00" duration="10.00" routeLength="100.00" timeLoss="1" waitingTime="0" departDelay="1"/>` +
+		`<tripinfo id="e" depart="-00:00:49" arrival="1.00" duration="20.00" routeLength="100.00" timeLoss="1" waitingTime="0" departDelay="1"/>` +
 		`<personinfo id="p"><emissions CO2_abs="5"/></personinfo></tripinfos>`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	travel, speed := d.Distribution("travel_time"), d.Distribution("speed")
-	if travel.Count != 2 || travel.Mean != 15 || speed.Max != 10 || d.Distribution("depart_delay").Max != 3 || d.Unfinished != 1 ||
+	if travel.Count != 4 || travel.Mean != 15 || speed.Max != 10 || d.Distribution("depart_delay").Max != 3 || d.Unfinished != 1 ||
 		d.Distribution("co2") != nil {
 		t.Errorf("%+v", d)
 	}

@@ -67,6 +67,13 @@ var tripQuantities = []struct {
 
 const plainQuantities = 6
 
+// Departed reports whether the vehicle of a <tripinfo> departed (tripinfo-output.write-undeparted has others). SUMO writes -1 for one that did
+// not; the times of others have decimals or are clocks, and may be negative too (load-state.offset).
+func Departed(tripinfo xml.Element) bool {
+	depart, ok := tripinfo.Lookup("depart")
+	return ok && string(depart.Value) != "-1"
+}
+
 // ReadDistributions reads a tripinfo-output.
 func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	values := make([][]float32, len(tripQuantities))
@@ -82,7 +89,7 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	complete, err := read(tripinfo, func(e xml.Element) error {
 		switch string(e.Name) {
 		case "tripinfo":
-			if departed = known(number(e, "depart")) >= 0; !departed {
+			if departed = Departed(e); !departed {
 				return nil
 			}
 			if trips++; trips > maxTrips {

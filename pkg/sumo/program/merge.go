@@ -169,11 +169,19 @@ func (r Rules) added(m *Merged, asked map[string]string) (added []argument) {
 		return nil
 	}
 	m.Report.Format = format
+	own := func(output simulation.Output, option string) bool {
+		value := asked[option]
+		if value == "" || value == os.DevNull {
+			return false
+		}
+		if name, err := filepath.Abs(scenario.Affixed(value, prefix, suffix)); err == nil {
+			m.Report.Own[output] = name
+		}
+		return true
+	}
+	own(simulation.OutputPersoninfo, "personinfo-output")
 	for _, o := range r.Add {
-		if value := asked[o.Option]; o.Option != "" && value != "" && value != os.DevNull {
-			if name, err := filepath.Abs(scenario.Affixed(value, prefix, suffix)); err == nil {
-				m.Report.Own[o.Output] = name
-			}
+		if o.Option != "" && own(o.Output, o.Option) {
 			continue
 		}
 		file := o.File

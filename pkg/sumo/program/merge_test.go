@@ -110,6 +110,10 @@ func TestMergeRecords(t *testing.T) {
 			args:   "--fcd-output=mine.xml",
 			report: Report{Own: map[simulation.Output]string{simulation.OutputFCD: filepath.Join(here, "mine.xml")}},
 		},
+		"persons apart": {
+			args: "--personinfo-output=mine.xml", want: append([]string{"+a", "request.xml"}, recorded("1", "0")...),
+			report: Report{Own: map[simulation.Output]string{simulation.OutputPersoninfo: filepath.Join(here, "mine.xml")}},
+		},
 		"as CSV":  {args: "--output.format=csv", report: Report{Format: "csv"}},
 		"persons": {config: map[string]string{personsFCD: "p.xml"}, report: Report{Unrecorded: "the program's SUMO has person-fcd-output"}},
 		"a prefix": {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -119,7 +120,7 @@ func readTypes(folder, name string) (map[string]*tripSums, error) {
 			v, _ := e.Number(name)
 			return v
 		}
-		if number("depart") < 0 { // it never departed
+		if !outputs.Departed(e) {
 			return nil
 		}
 		vType := e.Attr("vType")

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -145,5 +146,38 @@ func TestMetricsByClassThatCannotBeHadAreAWarning(t *testing.T) {
 	warnings := strings.Join(got.Warnings, "\n")
 	if !got.Succeeded() || !strings.Contains(warnings, "There are no metrics by class of vehicle") {
 		t.Errorf("%s: %s, with the warnings %s", got.Reason, got.Message, warnings)
+	}
+}
+
+// TestTripsFromBeforeALoadedStateCount has a scenario that warms up, and goes on from the state with its clock at 0: the vehicles of the
+// state departed before that.
+func TestTripsFromBeforeALoadedStateCount(t *testing.T) {
+	t.Parallel()
+	warm := perform(t.Context(), newRun(t),
+		road(t, `<end value="60"/><save-state.times value="50"/><save-state.files value="warm.xml"/>`, someDemand), scenario.Config{})
+	if !warm.Succeeded() {
+		t.Fatalf("%s: %s", warm.Reason, warm.Message)
+	}
+	f := road(t, `<load-state value="warm.xml"/><load-state.offset value="50"/><begin value="0"/><end value="300"/>`, "")
+	f["warm.xml"] = warm.read(t, "warm.xml")
+	c, k := chunkOf(t, zipped(t, f), 1, 1)
+	c.List.Runs[0].Options.Metrics = []string{"vehicles_finished@vClass=passenger"}
+	if outcome := k.do(c); !outcome.Succeeded() {
+		t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+	}
+	stored := k.stored[c.List.Runs[0].ID]
+	got := stored.outcome(t)
+	if !got.Succeeded() {
+		t.Fatalf("%s: %s", got.Reason, got.Message)
+	}
+	early, all := 0, 0.0
+	for _, trip := range tripsOf(t, stored["tripinfo.xml"]) {
+		if strings.HasPrefix(trip["depart"], "-") {
+			early++
+		}
+		all++
+	}
+	if n, _ := got.Summary.Metric("vehicles_finished@vClass=passenger"); early == 0 || n != all {
+		t.Errorf("%g of %g trips count, %d of which began before the state", n, all, early)
 	}
 }

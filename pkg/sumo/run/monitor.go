@@ -71,7 +71,10 @@ type observed struct {
 // counts are SUMO's closing numbers of vehicles, and of persons; nil where it gave none.
 type counts struct {
 	loaded, inserted, running, waiting *float64
-	persons                            *float64 // inserted
+	teleports, collisions              *float64
+	emergencyStops, emergencyBraking   *float64
+	persons                            *float64            // inserted
+	means                              map[string]*float64 // over trips, by the attribute of the statistics output
 }
 
 func newMonitor(log *logbook, progress *progressFile, s settings) *monitor {
@@ -120,16 +123,45 @@ func (m *monitor) stdout(line string) {
 	}
 }
 
-// count takes a line of SUMO's closing statistics, in which "Inserted: 2 (Loaded: 3)" stands below "Vehicles:".
+// printedMeans are the means that SUMO prints below "Statistics (avg of 2):", by their names there, with their names in the statistics
+// output.
+var printedMeans = map[string]string{
+	"RouteLength": "routeLength", "Speed": "speed", "Duration": "duration", "WaitingTime": "waitingTime", "TimeLoss": "timeLoss",
+	"DepartDelay": "departDelay",
+}
+
+// count takes a line of SUMO's closing statistics, in which "Inserted: 2 (Loaded: 3)" stands below "Vehicles:". What did not happen, such
+// as teleports, has no line.
 func (m *monitor) count(line, text string) {
-	if !strings.HasPrefix(line, " ") {
+	key, value, _ := strings.Cut(text, ": ")
+	c := &m.seen.counts
+	if !strings.HasPrefix(line, " ") && key != "Teleports" { // up to 1.15 it is not indented
 		m.section = strings.TrimSuffix(text, ":")
+		if m.section == "Vehicles" {
+			*c = counts{
+				teleports: new(float64), collisions: new(float64), emergencyStops: new(float64), emergencyBraking: new(float64),
+				means: map[string]*float64{},
+			}
+		}
 		return
 	}
-	key, value, _ := strings.Cut(text, ": ")
 	value, rest, _ := strings.Cut(value, " ")
-	c := &m.seen.counts
+	if name := printedMeans[key]; name != "" && strings.HasPrefix(m.section, "Statistics (") && c.means != nil {
+		c.means[name] = number(value)
+		return
+	}
+	if key == "Teleports" {
+		c.teleports = number(value)
+		if _, collisions, ok := strings.Cut(rest, "Collisions: "); ok {
+			c.collisions = number(strings.TrimRight(strings.SplitN(collisions, ",", 2)[0], ")"))
+		}
+		return
+	}
 	switch m.section + " " + key {
+	case "Vehicles Emergency Stops":
+		c.emergencyStops = number(value)
+	case "Vehicles Emergency Braking":
+		c.emergencyBraking = number(value)
 	case "Vehicles Inserted":
 		c.inserted, c.loaded = number(value), number(value)
 		if loaded, ok := strings.CutPrefix(rest, "(Loaded: "); ok { // where it differs

@@ -98,6 +98,7 @@ func (r Run) keepQuota(child child, exceed func(error)) {
 		case <-time.After(pause):
 		}
 		began := time.Now()
+		r.states.trim(filepath.Join(r.Work, runFolder))
 		u := r.usage(child.Pids()...)
 		if r.over(u) {
 			exceed(outputTooLarge{r.Output, u})
@@ -111,6 +112,7 @@ func (r Run) keepQuota(child child, exceed func(error)) {
 
 // checkQuota measures once more what has ended: it may have passed the limit since the last measurement, or ended at the largest file size.
 func (r Run) checkQuota(f *fate) {
+	r.states.trim(filepath.Join(r.Work, runFolder))
 	if f.stop != "" {
 		return
 	}

@@ -24,7 +24,7 @@ func ownOption(o simulation.Output) string {
 func ownRoles(c scenario.Config) map[simulation.Output]string {
 	roles := map[simulation.Output]string{}
 	for _, o := range c.Options {
-		for _, role := range simulation.Outputs() {
+		for _, role := range simulation.KnownOutputs() {
 			if o.Name == ownOption(role) && len(o.Files) == 1 && o.Files[0] != os.DevNull {
 				roles[role] = o.Files[0]
 			}

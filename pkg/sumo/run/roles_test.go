@@ -1,6 +1,7 @@
 package run
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,6 +64,14 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			files:   roles{summary: "summary.xml", tripinfo: "sumo-k8-tripinfo.xml", statistics: "statistics.xml"},
 			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
 		},
+		"persons apart": {
+			options: `<personinfo-output value="p.xml"/>`,
+			want:    []string{"p.xml", "statistics.xml", "summary.xml", "tripinfo.xml"},
+			files: roles{
+				summary: "summary.xml", tripinfo: "tripinfo.xml", statistics: "statistics.xml", simulation.OutputPersoninfo: "p.xml",
+			},
+			metrics: []string{"vehicles_finished", "mean_time_loss", "persons_finished"},
+		},
 		"thrown away": {
 			options: `<summary-output value="/dev/null"/>`,
 			want:    []string{"statistics.xml", "summary.xml", "tripinfo.xml"},
@@ -91,14 +100,14 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 			options: `<output.format value="csv"/><summary-output value="s.xml"/>`, outputs: []simulation.Output{fcd},
 			want:    []string{"fcd.csv.gz", "s.xml", "statistics.csv", "tripinfo.csv"},
 			files:   roles{summary: "s.xml", tripinfo: "tripinfo.csv", statistics: "statistics.csv", fcd: "fcd.csv.gz"},
-			metrics: []string{"vehicles_inserted", "persons_loaded"},
+			metrics: []string{"vehicles_inserted", "persons_loaded", "mean_time_loss"},
 		},
 		"Parquet for all": {
 			options: `<output.format value="parquet"/><summary-output value="s.parquet"/>`, outputs: []simulation.Output{fcd},
 			warning: "the scenario does not ask for them itself: tripinfo, statistics, fcd.",
 			want:    []string{"s.parquet"},
 			files:   roles{summary: "s.parquet"},
-			metrics: []string{"vehicles_inserted", "persons_loaded"},
+			metrics: []string{"vehicles_inserted", "persons_loaded", "mean_time_loss"},
 		},
 		"names of Parquet, which an old version writes in XML": {
 			version: "1.18", options: `<summary-output value="s.parquet"/>`,
@@ -143,6 +152,67 @@ func TestOutputsAreFoundByTheirRole(t *testing.T) {
 				if v, ok := got.Summary.Metric(metric); !ok || v == 0 && metric != "persons_finished" {
 					t.Errorf("%s = %v, %v", metric, v, ok)
 				}
+			}
+		})
+	}
+}
+
+// TestNumbersDoNotDependOnHowOutputsAreWritten asks for the outputs in the ways that scenarios do: the run is the same, and so are its
+// numbers, except for those that only an output in XML has.
+func TestNumbersDoNotDependOnHowOutputsAreWritten(t *testing.T) {
+	t.Parallel()
+	// Vehicles leave until the very end. The one that stops is in the way of others, which teleport; bicycles have means of their own.
+	const demand = `<vType id="bike" vClass="bicycle"/><vType id="van" maxSpeed="9"/>
+		<vehicle id="stops" depart="0"><route edges="AB BC"/><stop lane="BC_0" endPos="60" duration="60"/></vehicle>
+		<flow id="bikes" type="bike" begin="0" end="100" number="5"><route edges="AB BC"/></flow>
+		<flow id="f" type="van" begin="0" end="300" number="150"><route edges="AB BC"/></flow>
+		<person id="p" depart="0"><walk edges="AB" arrivalPos="50"/></person><person id="q" depart="0"><walk edges="AB BC"/></person>`
+	const always = `<end value="180"/><time-to-teleport value="20"/><collision.action value="warn"/>`
+	numbers := func(t *testing.T, options string) map[string]float64 {
+		t.Helper()
+		got := perform(t.Context(), newRun(t), road(t, always+options, demand), scenario.Config{})
+		if !got.Succeeded() {
+			t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+		}
+		of := map[string]float64{}
+		for _, m := range got.Summary.Metrics {
+			if !slices.Contains([]string{"wall_time", "real_time_factor", "vehicle_updates_per_second"}, m.Name) {
+				of[m.Name] = m.Value
+			}
+		}
+		return of
+	}
+	want := numbers(t, "")
+	for _, name := range []string{"vehicles_finished", "teleports", "persons_finished", "mean_waiting_time", "mean_depart_delay"} {
+		if want[name] == 0 {
+			t.Errorf("%s is 0, which shows nothing", name)
+		}
+	}
+	if want["vehicles_finished"] == want["vehicles_inserted"] || want["persons_finished"] == want["persons_loaded"] {
+		t.Error("nothing is on the road at the end")
+	}
+	for name, tc := range map[string]struct {
+		options string
+		lacks   []string
+	}{
+		"a step in a while":  {`<summary-output value="s.xml"/><summary-output.period value="100"/>`, nil},
+		"persons apart":      {`<tripinfo-output value="t.xml"/><personinfo-output value="p.xml.gz"/>`, nil},
+		"statistics as CSV":  {`<statistic-output value="s.csv"/>`, []string{"total_travel_time"}},
+		"CSV":                {`<output.format value="csv"/>`, []string{"total_travel_time", "persons_finished"}},
+		"Parquet":            {`<output.format value="parquet"/>`, []string{"total_travel_time", "persons_finished"}},
+		"times as clocks":    {`<human-readable-time value="true"/>`, nil},
+		"no step is written": {`<summary-output value="s.xml"/><summary-output.period value="500"/>`, nil},
+		"a summary as CSV":   {`<summary-output value="s.csv"/>`, nil},
+		"all in one file":    {`<summary-output value="o.xml"/><tripinfo-output value="o.xml"/><statistic-output value="o.xml"/>`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := maps.Clone(want)
+			for _, name := range tc.lacks {
+				delete(want, name)
+			}
+			if diff := cmp.Diff(want, numbers(t, tc.options)); diff != "" {
+				t.Errorf("(-one output each, in XML +%s):\n%s", name, diff)
 			}
 		})
 	}

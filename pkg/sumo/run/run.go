@@ -94,6 +94,7 @@ type Run struct {
 	unchanged func(name string) bool
 
 	recording *recording // nil for none
+	states    savedStates
 
 	// For tests: confine.Wall's LandlockABI, how long SUMO may take to stop instead of stopGrace, and what draws the seed of a scenario
 	// that wants a random one.
@@ -389,6 +390,7 @@ func (r Run) simulate(
 			return failed(blame(err, "The scenario's size could not be measured")), unread
 		}
 	}
+	r.states = statesOf(chosen)
 	args := r.arguments(settings)
 	config, err := r.prepare(root, chosen, settings, args)
 	if err != nil {

@@ -23,8 +23,8 @@ const versionTimeout = 10 * time.Second
 // summarise turns SUMO's outputs, which have these names, into numbers with units. It returns nil when there is not even one step.
 // Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed.
 func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) *simulation.Summary {
-	// A run that was killed has no statistics; the counts are then those of the summary's last complete step. Where the scenario has
-	// its outputs in a format that is not read here, the counts are those that SUMO prints.
+	// A run that was killed has no statistics, and prints none; the counts are then those of the summary's last complete step.
+	// Where the scenario has its outputs in a format that is not read here, numbers are those that SUMO prints.
 	stats := readTags(r.Out, files[simulation.OutputStatistics])
 	step := readLastStep(r.Out, files[simulation.OutputSummary])
 	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil && f.counts.inserted == nil {
@@ -48,18 +48,23 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 		}
 		return nil
 	}
-	inserted := or(stats.number("vehicles", "inserted"), step.number("step", "inserted"), f.counts.inserted)
-	add("vehicles_loaded", or(stats.number("vehicles", "loaded"), step.number("step", "loaded"), f.counts.loaded))
+	inserted := or(stats.number("vehicles", "inserted"), f.counts.inserted, step.number("step", "inserted"))
+	running := or(stats.number("vehicles", "running"), f.counts.running, step.number("step", "running"))
+	add("vehicles_loaded", or(stats.number("vehicles", "loaded"), f.counts.loaded, step.number("step", "loaded")))
 	add("vehicles_inserted", inserted)
-	add("vehicles_running", or(stats.number("vehicles", "running"), step.number("step", "running"), f.counts.running))
-	add("vehicles_waiting", or(stats.number("vehicles", "waiting"), step.number("step", "waiting"), f.counts.waiting))
-	add("vehicles_finished", or(step.number("step", "arrived"), step.number("step", "ended")))
-	add("teleports", or(stats.number("teleports", "total"), step.number("step", "teleports")))
-	add("collisions", or(stats.number("safety", "collisions"), step.number("step", "collisions")))
-	add("emergency_stops", stats.number("safety", "emergencyStops"))
-	add("emergency_braking", stats.number("safety", "emergencyBraking"))
+	add("vehicles_running", running)
+	add("vehicles_waiting", or(stats.number("vehicles", "waiting"), f.counts.waiting, step.number("step", "waiting")))
+	add("vehicles_finished", finished(inserted, running, step))
+	add("teleports", or(stats.number("teleports", "total"), f.counts.teleports, step.number("step", "teleports")))
+	add("collisions", or(stats.number("safety", "collisions"), f.counts.collisions, step.number("step", "collisions")))
+	stops, braking := stats.number("safety", "emergencyStops"), stats.number("safety", "emergencyBraking")
+	if stats["safety"].Attrs == nil { // an old SUMO neither counts nor prints all of them
+		stops, braking = f.counts.emergencyStops, f.counts.emergencyBraking
+	}
+	add("emergency_stops", stops)
+	add("emergency_braking", braking)
 
-	if count := stats.number("vehicleTripStatistics", "count"); count != nil && *count > 0 {
+	if count := stats.number("vehicleTripStatistics", "count"); count == nil || *count > 0 {
 		for _, mean := range []struct{ name, attribute string }{
 			{"mean_route_length", "routeLength"},
 			{"mean_speed", "speed"},
@@ -69,22 +74,28 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 			{"mean_depart_delay", "departDelay"},
 			{"total_travel_time", "totalTravelTime"},
 		} {
-			add(mean.name, notNone(stats.number("vehicleTripStatistics", mean.attribute)))
+			add(mean.name, notNone(or(stats.number("vehicleTripStatistics", mean.attribute), f.counts.means[mean.attribute])))
 		}
 	}
 
 	loaded := or(stats.number("persons", "loaded"), f.counts.persons)
-	totals, err := readTrips(r.Out, files[simulation.OutputTripinfo], loaded != nil && *loaded > 0)
+	persons := loaded != nil && *loaded > 0
+	apart := files[simulation.OutputPersoninfo]
+	totals, err := readTrips(r.Out, files[simulation.OutputTripinfo], persons && apart == "")
 	// The totals of a killed run are those of its part. Where SUMO reached its end, a total of a part would pass for the whole.
-	known := err == nil || f.ended == nil
-	if loaded != nil && *loaded > 0 {
+	known := func(err error) bool { return err == nil || f.ended == nil }
+	if persons {
 		add("persons_loaded", loaded)
-		if known {
-			add("persons_finished", &totals.personsFinished)
+		of, fault := totals, err
+		if apart != "" {
+			of, fault = readTrips(r.Out, apart, true)
+		}
+		if known(fault) {
+			add("persons_finished", &of.personsFinished)
 		}
 	}
 	for _, e := range emissions {
-		if total, ok := totals.emissions[e.attribute]; ok && known {
+		if total, ok := totals.emissions[e.attribute]; ok && known(err) {
 			add(e.metric, &total)
 		}
 	}
@@ -98,6 +109,23 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 	add("real_time_factor", f.realTime)
 	add("vehicle_updates_per_second", f.updates)
 	return s
+}
+
+// finished is how many vehicles have arrived. The summary's last step can be minutes before the end (summary-output.period), or be missing;
+// those that left the road since have arrived, for all that is known.
+func finished(inserted, running *float64, step tags) *float64 {
+	arrived, ended := step.number("step", "arrived"), step.number("step", "ended")
+	if arrived == nil {
+		arrived = ended
+	}
+	if inserted == nil || running == nil {
+		return arrived
+	}
+	n := *inserted - *running
+	if arrived != nil && ended != nil {
+		n += *arrived - *ended
+	}
+	return &n
 }
 
 // notNone is v, unless it is SUMO's -1 for "none".

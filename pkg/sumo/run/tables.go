@@ -64,8 +64,10 @@ var mayBeXML = regexp.MustCompile(`\.xml(\.gz)?$`)
 
 // tableSources are the outputs that a table is made from, below the output folder: the one that is known to be it, or those that look so.
 func (r Run) tableSources(name simulation.Table, left kept) ([]string, error) {
-	if file := left.files[name.Output()]; file != "" {
-		return []string{file}, nil
+	for _, o := range name.Sources() {
+		if file := left.files[o]; file != "" {
+			return []string{file}, nil
+		}
 	}
 	root, err := os.OpenRoot(r.Out)
 	if err != nil {

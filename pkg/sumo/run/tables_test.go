@@ -19,6 +19,7 @@ func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 			strings.Repeat(`<stop lane="AB_0" endPos="50" duration="1"/>`, 6) + `</vehicle>`
 		detectors := road(t, `<input><additional-files value="det.add.xml"/></input>`, someDemand)
 		detectors["det.add.xml"] = `<additional><inductionLoop id="l" lane="AB_0" pos="100" period="60" file="loops.xml"/></additional>`
+		walkers := `<personFlow id="p" begin="0" end="10" number="6"><walk edges="AB" arrivalPos="20"/></personFlow>`
 		for name, tc := range map[string]struct {
 			scenario files
 			tables   []simulation.Table
@@ -30,6 +31,9 @@ func TestARunLeavesTheTablesThatItIsAskedFor(t *testing.T) {
 			"of stops":     {road(t, "", stops), []simulation.Table{"stops"}, all("stops"), ""},
 			"of stops that the scenario asks for": {
 				road(t, `<output><stop-output value="mine.xml"/></output>`, stops), []simulation.Table{"stops"}, all("stops"), "",
+			},
+			"of persons that the scenario has apart": {
+				road(t, `<output><personinfo-output value="mine.xml"/></output>`, walkers), []simulation.Table{"personinfo"}, all("personinfo"), "",
 			},
 			"of nothing": {
 				road(t, "", someDemand), []simulation.Table{"detectors"}, nil, "The table detectors was not made: the run has no output for it.",

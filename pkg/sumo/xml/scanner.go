@@ -310,6 +310,9 @@ func (s *Scanner) content() (c byte, ok bool, err error) {
 			}
 			return 0, false, s.fail
 		}
+		if s.buf[s.pos] == 0 && s.seenRoot && len(s.open) == 0 { // SUMO reads no further; some tools pad files with zeros
+			return 0, false, nil
+		}
 		run := s.buf[s.pos:s.end]
 		i := 0
 		for i < len(run) && !endsText[run[i]] {

@@ -38,6 +38,9 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 		"an unknown entity":         {"<a>&auml;</a>", 1, "'&auml;'"},
 		"an impossible character":   {"<a>&#0;</a>", 1, "'&#0;'"},
 		"a control character":       {"<a>\n\x01</a>", 2, "0x01"},
+		"a zero inside":             {"<a>\n\x00</a>", 2, "0x00"},
+		"a zero before":             {"\x00<a/>", 1, "0x00"},
+		"text before zeros":         {"<a/>\nx\x00", 2, "after the end"},
 		"a bare less-than":          {"<a>1 < 2</a>", 1, "write '&lt;'"},
 		"an end of CDATA":           {"<a>]]></a>", 1, "]]&gt;"},
 		"a comment with dashes":     {"<a><!-- x -- y --></a>", 1, "inside a comment"},
@@ -65,6 +68,20 @@ func TestXMLFaultsAreNamedWithTheirLine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAZeroBehindTheRootIsTheEnd has files that were padded with zeros: SUMO takes the first for the end of the file.
+func TestAZeroBehindTheRootIsTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"<a/>\x00", "<a></a>\n <!-- x -->\x00\x00\x00", "<a/>\x00<b>&x;<!DOCTYPE y>\x01\xff"} {
+		for _, src := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
+			var seen []string
+			s := Scanner{Element: func(e Element) error { seen = append(seen, string(e.Name)); return nil }}
+			if err := s.Scan(src); err != nil || len(seen) != 1 {
+				t.Errorf("%q: %q, %v", text, seen, err)
+			}
+		}
 	}
 }
 
