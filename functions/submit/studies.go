@@ -233,19 +233,15 @@ type studySummaryAnswer struct{ Body rest.StudySummary }
 
 func (f *Function) cancelStudy(ctx context.Context, in *cancelStudyRequest) (*studySummaryAnswer, error) {
 	t := rest.TenantOf(ctx)
+	var s study.Study
+	var err error
 	if in.Purge {
-		s, err := study.Purge(ctx, f.Studies, f.Objects, t.ID, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		return &studySummaryAnswer{Body: rest.StudySummaryOf(s)}, nil
+		s, err = study.Purge(ctx, f.Studies, f.Objects, t.ID, in.ID)
+	} else if s, err = f.Studies.CancelStudy(ctx, t.ID, in.ID); err == nil {
+		f.changed(ctx)
 	}
-	s, err := f.Studies.CancelStudy(ctx, t.ID, in.ID)
 	if err != nil {
 		return nil, err
-	}
-	if f.Changed != nil {
-		f.Changed(ctx)
 	}
 	return &studySummaryAnswer{Body: rest.StudySummaryOf(s)}, nil
 }

@@ -369,23 +369,22 @@ type jobAnswer struct{ Body rest.Job }
 
 func (f *Function) cancel(ctx context.Context, in *cancelRequest) (*jobAnswer, error) {
 	t := rest.TenantOf(ctx)
+	var j job.Job
+	var err error
 	if in.Purge {
-		return f.purge(ctx, t, in.ID)
+		j, err = job.Purge(ctx, f.Jobs, f.Objects, t.ID, in.ID)
+	} else if j, err = f.Jobs.RequestCancel(ctx, t.ID, in.ID); err == nil {
+		f.changed(ctx)
 	}
-	j, err := f.Jobs.RequestCancel(ctx, t.ID, in.ID)
 	if err != nil {
 		return nil, err
-	}
-	if f.Changed != nil {
-		f.Changed(ctx)
 	}
 	return &jobAnswer{Body: rest.JobOf(j, f.Objects.URL)}, nil
 }
 
-func (f *Function) purge(ctx context.Context, t tenant.Tenant, id string) (*jobAnswer, error) {
-	j, err := job.Purge(ctx, f.Jobs, f.Objects, t.ID, id)
-	if err != nil {
-		return nil, err
+// changed reports that reconcile may have something to stop.
+func (f *Function) changed(ctx context.Context) {
+	if f.Changed != nil {
+		f.Changed(ctx)
 	}
-	return &jobAnswer{Body: rest.JobOf(j, f.Objects.URL)}, nil
 }
