@@ -227,7 +227,8 @@ base     3       2        3         0       0 %  >=1000000      0        0     0
 
 func TestAnAimIsReadAsItIsMeant(t *testing.T) {
 	t.Parallel()
-	got, err := (&aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}).aim(func(string) bool { return false })
+	f := &aimFlags{until: []string{"2.5%", "teleports=2"}, max: 30, of: "difference", confidence: 0.9}
+	got, err := f.aim(func(string) bool { return false })
 	want := &study.Aim{RelativeHalfWidth: 0.025, Absolute: map[string]float64{"teleports": 2}, Max: 30, Of: "difference", Confidence: 0.9}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
