@@ -156,8 +156,9 @@ func beginFile(root *os.Root, name string) error {
 	for {
 		entries, err := f.ReadDir(1000)
 		for _, e := range entries {
-			middle, found := strings.CutPrefix(e.Name(), filepath.Base(name)+".")
-			if middle, found = strings.CutSuffix(middle, partEnding); !found || !partName.MatchString(middle) {
+			middle, ours := strings.CutPrefix(e.Name(), filepath.Base(name)+".")
+			middle, unfinished := strings.CutSuffix(middle, partEnding)
+			if !ours || !unfinished || !partName.MatchString(middle) {
 				continue
 			}
 			if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > partAbandoned {

@@ -64,7 +64,7 @@ func (r *run) replay(name string) string { return r.ID + "/" + simulation.Replay
 func (l *live) end() {
 	l.ended.Store(true)
 	l.sending.Lock()
-	defer l.sending.Unlock()
+	l.sending.Unlock() //nolint:staticcheck // waiting is all
 }
 
 // sendRecording puts the segments that the store lacks, and then the index that lists them.

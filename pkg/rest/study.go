@@ -80,7 +80,9 @@ type PointRuns struct {
 
 // PointRunsOf puts c on the wire.
 func PointRunsOf(c study.Counts) PointRuns {
-	return PointRuns{Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Running: c.Running, Cached: c.Cached}
+	return PointRuns{
+		Done: c.Done(), Succeeded: c.Succeeded, Failed: c.Failed, Cancelled: c.Cancelled, Active: c.Active, Running: c.Running, Cached: c.Cached,
+	}
 }
 
 // Setting is the value of each axis, by the axis.

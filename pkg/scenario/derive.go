@@ -30,8 +30,8 @@ type Derivation struct {
 
 // Derive makes a scenario that shares everything with another but the changes, which it stores as an overlay. It is checked as a whole,
 // as if it had been uploaded in one zip, and answers as Accept does, with what it has differently from d.From. The same changes to the same
-// zip are the same scenario, by whatever steps they came about; none at all are the zip itself. Requests that change nothing, or delete what
-// is not there, are problem.Invalid.
+// zip are the same scenario, by whatever steps they came about; none at all are the zip itself. Requests that change nothing, or delete
+// what is not there, are problem.Invalid.
 func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, step Differences, created bool, err error) {
 	var changes layer
 	if d.Files != nil {

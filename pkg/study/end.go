@@ -2,8 +2,8 @@ package study
 
 import "fmt"
 
-// Judge decides what becomes of a study that is RUNNING, from what has become of its runs. With a stop, no further run is started, and those
-// at work are stopped with these words as their message, after which the study ends.
+// Judge decides what becomes of a study that is RUNNING, from what has become of its runs. With a stop, no further run is started, and
+// those at work are stopped with these words as their message, after which the study ends.
 func (s Study) Judge(c Counts) (state State, message, stop string) {
 	tooMany := s.tooMany(c)
 	allEnded := c.Done() >= c.Runs

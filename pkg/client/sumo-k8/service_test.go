@@ -750,7 +750,8 @@ func (u *user) derives(t *testing.T, id string) (derived, changes string) {
 	derived = strings.TrimSpace(made.stdout)
 	says(t, made.stderr, "Added: parking/new.add.xml\n")
 	says(t, u.ok("scenarios", "ls").stdout, derived+"  with parking  ", "  "+id+"\n")
-	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ", "in one step or several:\n  Added: parking/new.add.xml", "grid.net.xml.gz")
+	says(t, u.ok("scenarios", "get", derived).stdout, "derived from  "+id+", ",
+		"in one step or several:\n  Added: parking/new.add.xml", "grid.net.xml.gz")
 	further := filepath.Join(u.dir, "further")
 	for name, text := range map[string]string{"parking/new.add.xml": "<additional></additional>\n", "notes.txt": "x"} {
 		file := filepath.Join(further, name)

@@ -81,7 +81,7 @@ func TestOnlySilenceIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		arrives, sent := io.Pipe()
 		ctx, cancel := context.WithCancelCause(t.Context())
-		context.AfterFunc(ctx, func() { arrives.Close() }) // as http.Transport does
+		context.AfterFunc(ctx, func() { _ = arrives.Close() }) // as http.Transport does
 		body := &answerBody{arrives, t.Context(), ctx, cancel, stallTimeout}
 		const bytes = 100 // which take far longer than a silence may
 		go func() {
@@ -98,7 +98,7 @@ func TestOnlySilenceIsLimited(t *testing.T) {
 		}
 		began := time.Now()
 		_, err := body.Read(make([]byte, 1))
-		if silent := time.Since(began); err != (interruption{errStalled}) || silent != stallTimeout {
+		if silent := time.Since(began); !errors.Is(err, interruption{errStalled}) || silent != stallTimeout {
 			t.Errorf("Read() = %v after %s of silence", err, silent)
 		}
 	})

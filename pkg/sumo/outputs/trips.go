@@ -67,8 +67,8 @@ var tripQuantities = []struct {
 
 const plainQuantities = 6
 
-// Departed reports whether the vehicle of a <tripinfo> departed (tripinfo-output.write-undeparted has others). SUMO writes -1 for one that did
-// not; the times of others have decimals or are clocks, and may be negative too (load-state.offset).
+// Departed reports whether the vehicle of a <tripinfo> departed (tripinfo-output.write-undeparted has others). SUMO writes -1 for one that
+// did not; the times of others have decimals or are clocks, and may be negative too (load-state.offset).
 func Departed(tripinfo xml.Element) bool {
 	depart, ok := tripinfo.Lookup("depart")
 	return ok && string(depart.Value) != "-1"

@@ -503,7 +503,9 @@ func (r Run) readReport(s *settings) {
 	own := map[simulation.Output]string{}
 	for role, name := range report.Own {
 		for _, folder := range r.programFolders() {
-			if rel, err := filepath.Rel(folder, name); err == nil && filepath.IsLocal(rel) && slices.Contains(simulation.KnownOutputs(), role) && filepath.Base(folder) == runFolder {
+			rel, err := filepath.Rel(folder, name)
+			known := slices.Contains(simulation.KnownOutputs(), role)
+			if err == nil && filepath.IsLocal(rel) && known && filepath.Base(folder) == runFolder {
 				own[role] = filepath.ToSlash(rel)
 			}
 		}

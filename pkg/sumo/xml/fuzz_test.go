@@ -16,7 +16,8 @@ func FuzzScanner(f *testing.F) {
 		`<net version="1.9"><edge id="e"/></net>`, "<?xml version='1.0' encoding='UTF-8'?>\n<a>x</a>", `<a b='1' c="&lt;&#x41;&#10;"/>`,
 		"<a><!-- x --><?p i?><![CDATA[x]]>]]&gt;</a>", "<a:b x:y='1'></a:b>",
 		"<a>\r\n<b c='\t\n'/></a >", "<é/>", "<a b='\u20ac'>\u20ac</a>", "<a>]]></a>", "<a><b></a></b>",
-		"<!DOCTYPE a><a/>", "<a/><b/>", "<a>&#xFFFE;</a>", "<a b='1'c='2'/>", "<a><![CDATA[]]]></a>", "<a><![CDATA[a]]b]]]]></a>", "<a/>\n\x00<b>",
+		"<!DOCTYPE a><a/>", "<a/><b/>", "<a>&#xFFFE;</a>", "<a b='1'c='2'/>", "<a><![CDATA[]]]></a>", "<a><![CDATA[a]]b]]]]></a>",
+		"<a/>\n\x00<b>",
 	} {
 		f.Add([]byte(seed))
 	}
