@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,7 +67,9 @@ func deploy(t testing.TB) *deployment {
 	return &deployment{env: []string{
 		asFunction + "=1", "DATABASE_URL=" + database, "ADMIN_KEY=" + adminKey,
 		"S3_ENDPOINT=" + cfg.Endpoint, "S3_BUCKET=" + cfg.Bucket, "S3_ACCESS_KEY=" + cfg.AccessKey, "S3_SECRET_KEY=" + cfg.SecretKey,
-		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + sumoRun, "ENGINE=local", "RECONCILE_WINDOW=30s", "SHUTDOWN_QUIET=0s",
+		"RUNS_DIR=" + t.TempDir(), "SUMO_RUN=" + sumoRun, "ENGINE=local", "SHUTDOWN_QUIET=0s",
+		// Without a schedule nobody calls again: one call is to last as long as any run on a busy machine.
+		"RECONCILE_WINDOW=" + patience.String(),
 	}}
 }
 
@@ -134,16 +138,27 @@ func (d *deployment) startMeasured(t *testing.T, target string) (url string, met
 	}
 }
 
-// freePort returns a port that was free a moment ago.
+// handedOut are the ports that tests of this process have been given.
+var handedOut sync.Map
+
+// freePort returns a port on which nothing listens. It is none of those that the kernel gives to connections (from 32768), one of which
+// could take it before the function listens there.
 func freePort(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const lowest, highest = 20_000, 32_000
+	for range 1000 {
+		port := strconv.Itoa(lowest + rand.IntN(highest-lowest))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		listener.Close()
+		if _, given := handedOut.LoadOrStore(port, true); !given {
+			return port
+		}
 	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 func send(t *testing.T, method, url string, body io.Reader, headers map[string]string, into any) int {
