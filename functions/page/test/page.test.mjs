@@ -1132,7 +1132,7 @@ describe("an engineer", () => {
 
 			const { study_id: id } = await service.call("POST", "/studies", { key: tenant.key, json: { ...plan, name: "endless", run: late } });
 			await tab.go(`#/studies/${id}`);
-			await page.getByText(/^0 of 2 runs, \d active$/).waitFor();
+			await page.getByText(/^0 of 2 runs, \d running$/).waitFor();
 			await page.getByRole("button", { name: "Cancel" }).click();
 			await page.locator(".pill.cancelled").waitFor();
 			await page.getByRole("button", { name: "Retry missing runs" }).waitFor();
