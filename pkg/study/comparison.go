@@ -38,8 +38,8 @@ type Comparison struct {
 	statistics.Difference
 	Adjusted float64 // p, by Holm's method over the family; NaN without a test
 	Verdict  Verdict
-	// Better is whether traffic is better off; nil where the difference is not told apart, neither way is good, or the side that looks better
-	// leaves out vehicles that had not arrived.
+	// Better is whether traffic is better off; nil where the verdict is neither Lower nor Higher, neither way is good, or the side that looks
+	// better leaves out vehicles that had not arrived.
 	Better *bool
 	// Words are the verdict for a person: "lower by 12.3 s (95 %: 8.1 to 16.5), n = 10, paired by seed".
 	Words string

@@ -1197,8 +1197,8 @@ class PointComparison(TypedDict):
     """The point that it is compared with."""
     baseline_mean: float | None
     better: bool | None
-    """Whether traffic is better off; null where the difference is not told apart, neither way is good, or the side that
-    looks better leaves out vehicles that had not arrived.
+    """Whether traffic is better off; null where the verdict is neither lower nor higher, neither way is good, or the
+    side that looks better leaves out vehicles that had not arrived.
     """
     df: float | None
     """Degrees of freedom."""
