@@ -132,8 +132,11 @@ func TestAReusedPidIsNotOurs(t *testing.T) {
 	if err := f.Stop(t.Context(), "server", limit); err != nil || f.Pid("server") != 0 {
 		t.Errorf("stop: %v", err)
 	}
-	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("process %d is still there: %v", pid, err)
+	// It has ended, and its number is free when Start's goroutine has reaped it.
+	for deadline := time.Now().Add(limit); !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", pid)
+		}
 	}
 }
 
