@@ -79,6 +79,16 @@ func BenchmarkStart(b *testing.B) {
 				await(b, p, err)
 			}
 		})
+		b.Run(c.name+", the second time", func(b *testing.B) {
+			var kept Keep
+			defer kept.Close()
+			for b.Loop() {
+				cmd := exec.Command(program)
+				cmd.Dir, cmd.Env = c.wall.Write[0], []string{}
+				p, _, err := kept.Start(cmd, c.wall, Require)
+				await(b, p, err)
+			}
+		})
 	}
 }
 

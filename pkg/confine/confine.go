@@ -22,7 +22,7 @@
 //
 // The confined program starts in two steps, because Go code cannot run between fork and exec: this program starts itself
 // again (see Enter), puts up the wall around itself and then execs the other program. Where sumo-wall lies beside this program, it takes
-// the place of this second start.
+// the place of this second start. What programs that follow each other have in common of their walls is made once (see Keep).
 package confine
 
 import (
@@ -125,12 +125,15 @@ func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confi
 	if !entered {
 		return nil, simulation.Confinement{}, errNotEntered
 	}
-	p, held, _, err := w.begin(cmd, mode)
-	return p, held, err
+	var k Keep
+	defer k.Close()
+	p, _, err := k.begin(cmd, w, mode)
+	return p, k.plan, err
 }
 
-// begin starts cmd behind the strongest wall that the machine can put up. The file is nil unless the filter asks the warden about calls.
-func (w Wall) begin(cmd *exec.Cmd, mode Mode) (*process.Process, simulation.Confinement, *os.File, error) {
+// begin starts cmd behind the strongest wall that the machine can put up, and keeps that. The file is nil unless the filter asks the warden
+// about calls.
+func (k *Keep) begin(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, *os.File, error) {
 	able := w.abilities()
 	var missing []error
 	if able.landlock == 0 {
@@ -140,21 +143,22 @@ func (w Wall) begin(cmd *exec.Cmd, mode Mode) (*process.Process, simulation.Conf
 		)
 	}
 	for _, plan := range w.plans(mode, cmd.Path, able) {
-		p, listener, err := w.start(cmd, plan)
+		k.Close()
+		p, listener, err := k.make(cmd, w, plan)
 		if err == nil {
-			return p, plan, listener, nil
+			return p, listener, nil
 		}
 		if _, wall := errors.AsType[*wallError](err); !wall {
-			return nil, simulation.Confinement{}, nil, err
+			return nil, nil, err
 		}
 		missing = append(missing, err)
 		if plan.User { // the next plan's user is our own
 			if err := w.give(os.Geteuid()); err != nil {
-				return nil, simulation.Confinement{}, nil, err
+				return nil, nil, err
 			}
 		}
 	}
-	return nil, simulation.Confinement{}, nil, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
+	return nil, nil, fmt.Errorf("%w: %w", ErrUnconfined, errors.Join(missing...))
 }
 
 var errNotEntered = errors.New("confine.Enter was not called at the start of this program")
@@ -180,6 +184,13 @@ type order struct {
 	// Threads is how many threads the machine has already; 0 when unknown.
 	Threads int `json:"threads"`
 	Parent  int `json:"parent"` // the parent's process id
+	// Landlock are the flags with which the set of rules at rulesetFD is enforced.
+	Landlock uint32 `json:"landlock"`
+	// Filter is the system call filter, and Asks whether it leaves calls to the warden.
+	Filter filter `json:"filter"`
+	Asks   bool   `json:"asks"`
+	// Made is whether the mount namespace is there already, at mountsFD.
+	Made bool `json:"made"`
 }
 
 // answer is the child's report of why it did not become the program; a child that succeeds closes the pipe without one.
@@ -227,10 +238,13 @@ var oneThread = []string{"GOMAXPROCS=1"}
 // marker is argv[0] of a child that is to become another program.
 const marker = "sumo-k8-confine"
 
-func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Process, listener *os.File, err error) {
+// start starts cmd behind w with what is kept.
+func (k *Keep) start(cmd *exec.Cmd, w Wall) (p *process.Process, listener *os.File, err error) {
+	plan := k.plan
 	o := order{
 		Wall: w, Plan: plan, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
 		User: w.ownUser(), Threads: allThreads(), Parent: os.Getpid(),
+		Landlock: k.landlock, Filter: k.filter, Asks: k.asks, Made: k.mounts != nil,
 	}
 	if plan.User {
 		if err := w.give(o.User); err != nil {
@@ -248,14 +262,15 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Proc
 	defer report.Close()
 	child := &exec.Cmd{
 		Path: starter(), Args: []string{marker, string(text)}, Env: oneThread,
-		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay, ExtraFiles: []*os.File{reporter},
+		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
-	if plan.Namespace {
+	if plan.Namespace && k.mounts == nil {
 		isolate(child.SysProcAttr)
 	}
+	var toWarden *os.File
 	var receive func() (*os.File, error)
-	if o.asks() {
+	if o.Asks {
 		here, there, err := pair()
 		if err != nil {
 			reporter.Close()
@@ -263,9 +278,10 @@ func (w Wall) start(cmd *exec.Cmd, plan simulation.Confinement) (p *process.Proc
 		}
 		defer here.Close()
 		defer there.Close()
-		child.ExtraFiles = append(child.ExtraFiles, there)
+		toWarden = there
 		receive = func() (*os.File, error) { return receiveFile(here) }
 	}
+	child.ExtraFiles = []*os.File{answerFD - 3: reporter, wardenFD - 3: toWarden, rulesetFD - 3: k.ruleset, mountsFD - 3: k.mounts}
 	p, err = process.Start(child, process.Options{})
 	reporter.Close()
 	if err != nil {

@@ -33,13 +33,17 @@ func TestMain(m *testing.M) {
 // walls are the kernels that a run may meet.
 var walls = map[string]int{"this kernel": 0, "Landlock ABI 1": 1, "Landlock ABI 2": 2, "no Landlock": NoLandlock}
 
-// room is where a program runs behind a wall: a folder to write in, and a file next to it that it may read.
-type room struct{ dir, run, input string }
+// room is where programs run behind a wall, one after the other: a folder to write in, and a file next to it that they may read.
+type room struct {
+	dir, run, input string
+	wall            *Keep
+}
 
 func newRoom(t *testing.T, tries ...string) room {
 	t.Helper()
 	dir := t.TempDir()
-	r := room{dir: dir, run: filepath.Join(dir, "run"), input: filepath.Join(dir, "scenario")}
+	r := room{dir: dir, run: filepath.Join(dir, "run"), input: filepath.Join(dir, "scenario"), wall: &Keep{}}
+	t.Cleanup(r.wall.Close)
 	for _, name := range []string{r.run, r.input} {
 		if err := os.Mkdir(name, 0o755); err != nil {
 			t.Fatal(err)
@@ -60,7 +64,7 @@ func (r room) begin(t *testing.T, program string, abi int, limits Limits) (outpu
 	t.Helper()
 	var out bytes.Buffer
 	cmd := &exec.Cmd{Path: program, Args: []string{"sumo"}, Dir: r.run, Env: []string{"SUMO_HOME=/usr/share/sumo"}, Stdout: &out, Stderr: &out}
-	p, held, err := Start(cmd, Wall{
+	p, held, err := r.wall.Start(cmd, Wall{
 		Profile: SUMO, Program: program, Read: []string{program, r.input, "/usr/lib", "/lib", "/lib64"}, Write: []string{r.run}, Limits: limits,
 		LandlockABI: abi,
 	}, Require)
@@ -97,49 +101,12 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(r.input, "tries.txt"), []byte(strings.Join(tries, "\n")), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			output, held := r.begin(t, program, abi, Limits{})
-			t.Logf("%s\n%s", held, output)
-			if !held.Holds() || held.User != (os.Geteuid() == 0) {
-				t.Errorf("held by %s", held)
+			for range 2 { // the second time with what was kept of the wall
+				output, held := r.begin(t, program, abi, Limits{})
+				refused(t, output, held, program, abi, len(tries))
 			}
-			if abi > 0 && held.Landlock != abi || abi == NoLandlock && (held.Landlock != 0 || !held.Namespace) {
-				t.Errorf("held by %s, want Landlock ABI %d", held, abi)
-			}
-			for line := range strings.Lines(output) {
-				if held.Landlock == 0 && strings.HasPrefix(line, "DONE: list ") {
-					continue // of a file system in which there is nothing but the way to its own folder
-				}
-				if strings.HasPrefix(line, "DONE") || strings.HasPrefix(line, "hostile: ") && line != "hostile: all tried\n" {
-					t.Error(strings.TrimSpace(line))
-				}
-			}
-			if n := strings.Count(output, "refused: "); n < 170+len(tries) {
-				t.Errorf("only %d tries", n)
-			}
-			for _, want := range []string{
-				"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n",
-				"hostile: all tried\n",
-			} {
-				if !strings.Contains(output, want) {
-					t.Errorf("the output lacks %q", want)
-				}
-			}
-			var threads uint64
-			if _, err := fmt.Sscan(
-				strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(output), "threads of its user:"), &threads,
-			); err != nil {
-				t.Error(err)
-			}
-			most := uint64(ownProcesses)
-			if !held.User { // others of our user come and go
-				most = uint64(2*allThreads() + moreProcesses)
-			}
-			if threads > most {
-				t.Errorf("it may have %d threads", threads)
-			}
-			user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(output))[1]
-			if held.User && user == strconv.Itoa(os.Geteuid()) {
-				t.Errorf("it ran as user %s, as we do", user)
+			if held := r.wall.plan; held.Namespace && held.User && r.wall.mounts == nil {
+				t.Error("the mount namespace was not kept")
 			}
 			if text, err := os.ReadFile(secret); err != nil || string(text) != "untouched" {
 				t.Errorf("the file beside its folder has %q, %v", text, err)
@@ -149,6 +116,100 @@ func TestNothingGetsThroughTheWall(t *testing.T) {
 			}
 			if text, err := os.ReadFile(filepath.Join(r.input, "tries.txt")); err != nil || string(text) != strings.Join(tries, "\n") {
 				t.Errorf("its input has %q, %v", text, err)
+			}
+		})
+	}
+}
+
+// refused checks what the hostile program says of itself and of its tries, and what has held it.
+func refused(t *testing.T, output string, held simulation.Confinement, program string, abi, tries int) {
+	t.Helper()
+	t.Logf("%s\n%s", held, output)
+	if !held.Holds() || held.User != (os.Geteuid() == 0) {
+		t.Errorf("held by %s", held)
+	}
+	if abi > 0 && held.Landlock != abi || abi == NoLandlock && (held.Landlock != 0 || !held.Namespace) {
+		t.Errorf("held by %s, want Landlock ABI %d", held, abi)
+	}
+	for line := range strings.Lines(output) {
+		if held.Landlock == 0 && strings.HasPrefix(line, "DONE: list ") {
+			continue // of a file system in which there is nothing but the way to its own folder
+		}
+		if strings.HasPrefix(line, "DONE") || strings.HasPrefix(line, "hostile: ") && line != "hostile: all tried\n" {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	if n := strings.Count(output, "refused: "); n < 170+tries {
+		t.Errorf("only %d tries", n)
+	}
+	for _, want := range []string{
+		"environment: SUMO_HOME\n", "descriptors: []\n", "program: " + program + "\n", "core dumps: 0\n", "standard input: 1 3\n",
+		"hostile: all tried\n",
+	} {
+		if !strings.Contains(output, want) {
+			t.Errorf("the output lacks %q", want)
+		}
+	}
+	var threads uint64
+	if _, err := fmt.Sscan(
+		strings.TrimPrefix(regexp.MustCompile(`threads of its user: \d+`).FindString(output), "threads of its user:"), &threads,
+	); err != nil {
+		t.Error(err)
+	}
+	most := uint64(ownProcesses)
+	if !held.User { // others of our user come and go
+		most = uint64(2*allThreads() + moreProcesses)
+	}
+	if threads > most {
+		t.Errorf("it may have %d threads", threads)
+	}
+	user := strings.Fields(regexp.MustCompile(`user: .*`).FindString(output))[1]
+	if held.User && user == strconv.Itoa(os.Geteuid()) {
+		t.Errorf("it ran as user %s, as we do", user)
+	}
+}
+
+// TestAWallIsKeptForEqualOnesOnly changes what a program may read, and takes away and replaces the folder to write in.
+func TestAWallIsKeptForEqualOnesOnly(t *testing.T) {
+	t.Parallel()
+	confinetest.AsOrdinaryUser(t)
+	program, err := exec.LookPath("cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, abi := range walls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t)
+			secret := filepath.Join(r.dir, "secret")
+			if err := os.WriteFile(secret, []byte("read"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			read := func(allowed ...string) string {
+				t.Helper()
+				var out bytes.Buffer
+				cmd := &exec.Cmd{Path: program, Args: []string{"cat", secret}, Dir: r.run, Stdout: &out}
+				p, _, err := r.wall.Start(cmd, Wall{
+					Profile: SUMO, Program: program, Read: append(allowed, program, "/usr/lib", "/lib", "/lib64"), Write: []string{r.run},
+					LandlockABI: abi,
+				}, Require)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = p.Wait() // the output says it
+				return out.String()
+			}
+			for i, step := range []struct{ allowed, want string }{{r.input, ""}, {secret, "read"}, {secret, "read"}, {r.input, ""}} {
+				if got := read(step.allowed); got != step.want {
+					t.Errorf("step %d, with %s: it read %q, want %q", i, step.allowed, got, step.want)
+				}
+			}
+			r.wall.Close()
+			if err := errors.Join(os.Remove(filepath.Join(r.run, "tries.txt")), os.Remove(r.run), os.Mkdir(r.run, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(secret); got != "read" {
+				t.Errorf("after Close, with a new folder, it read %q", got)
 			}
 		})
 	}

@@ -17,11 +17,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
-// answerFD is the pipe for the child's answer: the first descriptor after the standard ones. wardenFD is the socket by which the child
-// gives its warden the descriptor for the calls that the warden decides.
+// What a child inherits beside the three standard descriptors, each where its order needs it: the pipe for its answer, the socket by which
+// it gives its warden the descriptor for the calls that the warden decides, Landlock's set of rules, and a mount namespace.
 const (
-	answerFD = 3
-	wardenFD = 4
+	answerFD = iota + 3
+	wardenFD
+	rulesetFD
+	mountsFD
 )
 
 // exitNotStarted is the exit code of a child that did not become the program. Its answer holds the reason.
@@ -64,7 +66,7 @@ func become(text string) answer {
 	if err := decode(text, &o); err != nil {
 		return answer{Message: err.Error()}
 	}
-	var enforce func() error
+	o.Filter.setPid(os.Getpid())
 	for _, step := range []struct {
 		part string
 		do   func() error
@@ -75,11 +77,10 @@ func become(text string) answer {
 		{"folder", func() error { return unix.Chdir(o.Dir) }},
 		{"privileges", o.dropPrivileges},
 		{"Landlock", o.restrictFiles},
-		{"system call filter", func() (err error) { enforce, err = o.filterCalls(); return err }},
 		// The limits are the program's. They come last, since they may be less than what is needed here: Go's runtime ends the process when
 		// it gets no memory or no further thread.
 		{"limits", o.limit},
-		{"system call filter", func() error { return enforce() }},
+		{"system call filter", o.filterCalls},
 	} {
 		if err := step.do(); err != nil {
 			return answer{Part: step.part, Message: err.Error()}
@@ -217,34 +218,39 @@ const treeAccess = writeAccess | landlock.AccessFSSet(llsys.AccessFSMakeDir|llsy
 // nullAccess is for /dev/null, which SUMO opens for unwanted outputs.
 const nullAccess = landlock.AccessFSSet(llsys.AccessFSReadFile | llsys.AccessFSWriteFile)
 
-func (o order) restrictFiles() error {
-	if o.Plan.Landlock == 0 {
-		return nil
-	}
-	config := landlockVersions[min(o.Plan.Landlock, len(landlockVersions)-1)]
+// rules makes Landlock's set of rules for w, and returns it with the flags for enforcing it.
+func (w Wall) rules(abi int) (ruleset *os.File, flags uint32, err error) {
+	config := landlockVersions[min(abi, len(landlockVersions)-1)]
 	write := writeAccess
-	if o.Wall.Profile == Program {
+	if w.Profile == Program {
 		write = treeAccess
 	}
 	rules := []landlock.Rule{
 		landlock.PathAccess(nullAccess, os.DevNull),
-		landlock.PathAccess(write&config.HandledAccessFS, o.Wall.Write...),
+		landlock.PathAccess(write&config.HandledAccessFS, w.Write...),
 	}
-	for _, path := range o.Wall.Read {
+	for _, path := range w.Read {
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 		case err != nil:
-			return err
+			return nil, 0, err
 		case info.IsDir():
 			rules = append(rules, landlock.RODirs(path))
 		default:
 			rules = append(rules, landlock.ROFiles(path))
 		}
 	}
-	ruleset, flags, err := config.NewRulesetFD(rules...)
+	fd, flags, err := config.NewRulesetFD(rules...)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	return llsys.LandlockRestrictSelf(ruleset, flags)
+	return os.NewFile(uintptr(fd), "Landlock's rules"), flags, nil
+}
+
+func (o order) restrictFiles() error {
+	if o.Plan.Landlock == 0 {
+		return nil
+	}
+	return llsys.LandlockRestrictSelf(rulesetFD, o.Landlock)
 }

@@ -1,10 +1,12 @@
 package confine
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
+	"math"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -13,6 +15,8 @@ import (
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
 // simulator are the system calls that SUMO may make with any arguments. Names that an architecture lacks are skipped there. All
@@ -50,15 +54,15 @@ type answered struct {
 	calls []string
 }
 
-// policy is that of the order's profile; pid is the process that becomes the program.
-func (o order) policy(pid int) (policy, error) {
-	switch o.Wall.Profile {
+// policy is that of w's profile.
+func (w Wall) policy(plan simulation.Confinement) (policy, error) {
+	switch w.Profile {
 	case SUMO:
-		return simulatorPolicy(pid), nil
+		return simulatorPolicy(ownPid), nil
 	case Program:
-		return programPolicy(o.Wall.Loopback, o.Plan), nil
+		return programPolicy(w.Loopback, plan), nil
 	}
-	return policy{}, fmt.Errorf("there is no profile %q", o.Wall.Profile)
+	return policy{}, fmt.Errorf("there is no profile %q", w.Profile)
 }
 
 func simulatorPolicy(pid int) policy {
@@ -116,51 +120,82 @@ func everywhere() []seccomp.NameWithConditions {
 	return p.conditional
 }
 
-// filterCalls makes the system call filter, and returns what installs it on this thread. It is inherited and cannot be removed. Calls that
-// the warden decides reach it by the descriptor that this thread sends it.
-func (o order) filterCalls() (enforce func() error, err error) {
+// ownPid stands in a filter for the process that becomes the program, which is not known when the filter is made. Process ids have 22 bits
+// at most.
+const ownPid = math.MaxInt32
+
+// filter is a system call filter in BPF, as the kernel takes it.
+type filter []unix.SockFilter
+
+// MarshalText writes it as base64: as JSON's objects it is ten times as long.
+func (f filter) MarshalText() ([]byte, error) {
+	raw := make([]byte, 0, len(f)*unix.SizeofSockFilter)
+	for _, i := range f {
+		raw = binary.NativeEndian.AppendUint16(raw, i.Code)
+		raw = append(raw, i.Jt, i.Jf)
+		raw = binary.NativeEndian.AppendUint32(raw, i.K)
+	}
+	return base64.StdEncoding.AppendEncode(nil, raw), nil
+}
+
+// UnmarshalText reads what MarshalText has written.
+func (f *filter) UnmarshalText(text []byte) error {
+	raw, err := base64.StdEncoding.AppendDecode(nil, text)
+	if err != nil || len(raw)%unix.SizeofSockFilter != 0 {
+		return errors.Join(errors.New("the filter is not whole"), err)
+	}
+	*f = make(filter, 0, len(raw)/unix.SizeofSockFilter)
+	for i := range slices.Chunk(raw, unix.SizeofSockFilter) {
+		*f = append(*f, unix.SockFilter{Code: binary.NativeEndian.Uint16(i), Jt: i[2], Jf: i[3], K: binary.NativeEndian.Uint32(i[4:])})
+	}
+	return nil
+}
+
+// setPid puts a process in the place of ownPid.
+func (f filter) setPid(pid int) {
+	for i := range f {
+		if f[i].K == ownPid {
+			f[i].K = uint32(pid)
+		}
+	}
+}
+
+// filterCalls installs the system call filter on this thread. It is inherited and cannot be removed. Calls that the warden decides reach it
+// by the descriptor that this thread sends it.
+func (o order) filterCalls() error {
 	if !o.Plan.Filter {
-		return func() error { return nil }, nil
+		return nil
 	}
-	policy, err := o.policy(os.Getpid())
-	if err != nil {
-		return nil, err
+	if len(o.Filter) == 0 {
+		return errors.New("the order has no filter")
 	}
-	program, err := policy.filter()
-	if err != nil {
-		return nil, err
-	}
-	code := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	code := unix.SockFprog{Len: uint16(len(o.Filter)), Filter: &o.Filter[0]}
 	install := func(flags uintptr) (int, syscall.Errno) {
 		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&code)))
 		return int(fd), errno
 	}
-	if len(policy.asked) == 0 {
-		return func() error {
-			if _, errno := install(0); errno != 0 {
-				return fmt.Errorf("seccomp: %w", errno)
-			}
-			return nil
-		}, nil
+	if !o.Asks {
+		if _, errno := install(0); errno != 0 {
+			return fmt.Errorf("seccomp: %w", errno)
+		}
+		return nil
 	}
-	return func() error {
-		// Before Linux 5.19, a signal may interrupt a call that the warden is carrying out.
-		listener, errno := install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-		if errno == unix.EINVAL {
-			listener, errno = install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-		}
-		if errno != 0 {
-			return fmt.Errorf("seccomp with notifications: %w", errno)
-		}
-		return unix.Sendmsg(wardenFD, []byte{0}, unix.UnixRights(listener), nil, 0)
-	}, nil
+	// Before Linux 5.19, a signal may interrupt a call that the warden is carrying out.
+	listener, errno := install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	if errno == unix.EINVAL {
+		listener, errno = install(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	}
+	if errno != 0 {
+		return fmt.Errorf("seccomp with notifications: %w", errno)
+	}
+	return unix.Sendmsg(wardenFD, []byte{0}, unix.UnixRights(listener), nil, 0)
 }
 
 // pretended stands for an error of number 0, by which a call succeeds without having been made: the library makes EPERM of that.
 const pretended = seccomp.ActionTrap
 
 // filter is the BPF program that carries out the policy.
-func (p policy) filter() ([]unix.SockFilter, error) {
+func (p policy) filter() (filter, error) {
 	machine, err := arch.GetInfo("")
 	if err != nil {
 		return nil, err
@@ -208,7 +243,7 @@ func (p policy) filter() ([]unix.SockFilter, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := make([]unix.SockFilter, len(raw))
+	program := make(filter, len(raw))
 	for i, r := range raw {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}

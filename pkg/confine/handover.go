@@ -9,15 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asks reports whether the order's filter leaves calls to the warden.
-func (o order) asks() bool {
-	if !o.Plan.Filter {
-		return false
-	}
-	p, err := o.policy(0)
-	return err == nil && len(p.asked) > 0
-}
-
 // pair makes two connected sockets.
 func pair() (a, b *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

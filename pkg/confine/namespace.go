@@ -32,6 +32,13 @@ func (o order) showOnlyFiles() error {
 	if !o.Plan.Namespace {
 		return nil
 	}
+	if o.Made {
+		// Threads share their root and folder, as the namespace sets for this one.
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return fmt.Errorf("leaving the other threads' root: %w", err)
+		}
+		return unix.Setns(mountsFD, unix.CLONE_NEWNS)
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}

@@ -120,14 +120,16 @@ func newWarden(text string) (*warden, beginning) {
 		}
 	}
 	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: os.Stdout, Stderr: os.Stderr}
-	program, held, listener, err := e.Wall.begin(cmd, Require)
+	var wall Keep
+	defer wall.Close()
+	program, listener, err := wall.begin(cmd, e.Wall, Require)
 	if err != nil {
 		return failed(err)
 	}
 	if listener != nil {
 		go newBroker(listener).serve()
 	}
-	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: held}
+	return &warden{program: program, limits: e.Wall.Limits}, beginning{Held: wall.plan}
 }
 
 // A warden looks at its tree that often; on a machine with many processes less often, so that it takes at most a twentieth of a core.

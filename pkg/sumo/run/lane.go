@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
@@ -52,6 +53,7 @@ type lane struct {
 	wanted string // the form of the run that has the folder
 	config string // what SUMO reads, by its path in the folder where it runs
 	layout string // what is in the folders in which SUMO writes, before it writes
+	wall   confine.Keep
 }
 
 // form names all that decides how the work folder of a run of a chunk is laid out: runs that differ only in their seeds have the same. It
@@ -81,6 +83,7 @@ func (l *lane) laidOut(r Run, config string) error {
 	if err != nil {
 		return err
 	}
+	l.wall.Close() // it shows the folders that were here before
 	l.form, l.config, l.layout = l.wanted, config, layout
 	return nil
 }
@@ -100,6 +103,7 @@ func (l *lane) settle(r Run, o simulation.Outcome) {
 func (l *lane) clear() {
 	if l != nil {
 		l.form = ""
+		l.wall.Close()
 		_ = os.RemoveAll(l.folder)
 	}
 }

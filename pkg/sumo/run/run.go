@@ -583,7 +583,11 @@ func (r Run) execute(ctx context.Context, cmd *exec.Cmd, mon *monitor) (fate, er
 	defer stop(nil)
 	mon.enough = func() { stop(errEnough) }
 	began := time.Now()
-	child, held, err := confine.Start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
+	start := confine.Start
+	if r.lane.fits() {
+		start = r.lane.wall.Start
+	}
+	child, held, err := start(cmd, r.wall(cmd), cmp.Or(r.Confinement, confine.Prefer))
 	if err != nil {
 		return fate{}, err
 	}
