@@ -200,7 +200,7 @@ func (x *execution) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(x.library.folder, 0o755); err != nil {
 		return err
 	}
-	file, err := openProgressOf(x.Common.ProgressFile, progressTotal*len(x.List.Runs), nil)
+	file, err := openProgressOf(x.Common.ProgressFile, progressTotal*len(x.List.Runs))
 	if err != nil {
 		return err
 	}

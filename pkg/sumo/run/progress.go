@@ -15,7 +15,8 @@ const (
 
 // progressFile reports the progress as "N/M" to Argo, the local engine or a keeper.
 type progressFile struct {
-	file  *os.File              // nil when none was requested
+	name  string                // of a file that is made when there is progress; empty for none
+	file  *os.File              // nil when none was requested, or none is made yet
 	all   int                   // M
 	heard func(thousandths int) // nil for nobody
 	last  int
@@ -24,11 +25,15 @@ type progressFile struct {
 
 // openProgress begins the progress of one run.
 func openProgress(name string, heard func(thousandths int)) (*progressFile, error) {
-	return openProgressOf(name, progressTotal, heard)
+	if heard == nil {
+		return openProgressOf(name, progressTotal)
+	}
+	// In a chunk, a run that ends before anybody looks needs no file: the ends of runs are seen by their outcomes.
+	return &progressFile{name: name, all: progressTotal, heard: heard, at: time.Now()}, nil
 }
 
-func openProgressOf(name string, all int, heard func(int)) (*progressFile, error) {
-	p := &progressFile{all: all, heard: heard}
+func openProgressOf(name string, all int) (*progressFile, error) {
+	p := &progressFile{all: all}
 	if name == "" {
 		return p, nil
 	}
@@ -49,6 +54,9 @@ func (p *progressFile) set(fraction float64, now time.Time) {
 // reach records n, unless there is more already or it was recorded just before.
 func (p *progressFile) reach(n int, now time.Time) {
 	if n > p.last && now.Sub(p.at) >= progressEvery {
+		if p.name != "" && p.file == nil {
+			p.file, _ = os.Create(p.name) // see write
+		}
 		p.write(n)
 		p.at = now
 	}
