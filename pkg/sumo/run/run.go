@@ -462,7 +462,10 @@ func (r Run) gather(who string, s settings, f *fate, log *logbook) kept {
 func (r Run) sumUp(
 	chosen scenario.Config, f fate, left *kept, reason simulation.Reason, message string,
 ) (*simulation.Summary, simulation.Reason, string) {
-	summary := r.summarise(chosen, f, left.files)
+	summary, note := r.summarise(chosen, f, left.files)
+	if note != "" {
+		left.notes = append(left.notes, note)
+	}
 	if summary != nil {
 		summary.Partial = reason != ""
 		if warning := r.byClass(chosen, summary, left.files[simulation.OutputTripinfo]); warning != "" && reason == "" {

@@ -372,7 +372,7 @@ func TestSummaryOfAKilledRunComesFromItsLastWholeStep(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.Out, "summary.xml"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
+	s, _ := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
 	for name, want := range map[string]float64{
 		"vehicles_loaded": 9, "vehicles_inserted": 7, "vehicles_running": 3, "vehicles_waiting": 2, "vehicles_finished": 4, "end": 3,
 	} {
@@ -397,6 +397,26 @@ func TestFinishedPersonsAreThoseWhoseLastStageEnded(t *testing.T) {
 	}
 }
 
+func TestEmissionsOfAPartOfTheTripsAreSaidToBe(t *testing.T) {
+	t.Parallel()
+	const with, without = `<tripinfo id="a"><emissions CO2_abs="2"/></tripinfo>`, `<tripinfo id="b"/>`
+	for text, want := range map[string]string{
+		without + without: "", with + with: "", with + without + with: "those of 2 of 3 trips", without + with: "those of 1 of 2 trips",
+		with + `<personinfo id="p"><walk arrival="1"/></personinfo>`: "",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "tripinfo.xml"), []byte("<tripinfos>"+text+"</tripinfos>"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, persons := range []bool{true, false} {
+			got, err := readTrips(dir, "tripinfo.xml", persons)
+			if err != nil || got.partly() == "" != (want == "") || !strings.Contains(got.partly(), want) {
+				t.Errorf("%s says %q, %v; want %q", text, got.partly(), err, want)
+			}
+		}
+	}
+}
+
 func TestOnlyTheEndOfASummaryIsRead(t *testing.T) {
 	t.Parallel()
 	r := Run{Out: t.TempDir()}
@@ -409,7 +429,7 @@ func TestOnlyTheEndOfASummaryIsRead(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(r.Out, "summary.xml"), []byte(text.String()+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		s := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
+		s, _ := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1", last: step{time: 3}}}, summaryOnly)
 		if got, ok := s.Metric("vehicles_inserted"); !ok || got != 999 {
 			t.Errorf("%s: %v, %t, want 999", name, got, ok)
 		}

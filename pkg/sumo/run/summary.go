@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,16 +22,17 @@ import (
 const versionTimeout = 10 * time.Second
 
 // summarise turns SUMO's outputs, which have these names, into numbers with units. It returns nil when there is not even one step.
-// Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed.
-func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) *simulation.Summary {
+// Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed. The note, where it is not empty,
+// says which number is not what its name promises.
+func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) (s *simulation.Summary, note string) {
 	// A run that was killed has no statistics, and prints none; the counts are then those of the summary's last complete step.
 	// Where the scenario has its outputs in a format that is not read here, numbers are those that SUMO prints.
 	stats := readTags(r.Out, files[simulation.OutputStatistics])
 	step := readLastStep(r.Out, files[simulation.OutputSummary])
 	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil && f.counts.inserted == nil {
-		return nil
+		return nil, ""
 	}
-	s := &simulation.Summary{SumoVersion: f.version, ConfigFile: chosen.Path, Warnings: f.warnings}
+	s = &simulation.Summary{SumoVersion: f.version, ConfigFile: chosen.Path, Warnings: f.warnings}
 	if s.SumoVersion == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 		defer cancel()
@@ -108,7 +110,7 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 	add("wall_time", &wall)
 	add("real_time_factor", f.realTime)
 	add("vehicle_updates_per_second", f.updates)
-	return s
+	return s, totals.partly()
 }
 
 // finished is how many vehicles have arrived. The summary's last step can be minutes before the end (summary-output.period), or be missing;
@@ -247,6 +249,16 @@ var emissions = []struct{ attribute, metric string }{
 type trips struct {
 	personsFinished float64
 	emissions       map[string]float64 // by attribute; empty without the device
+	trips, equipped int                // all, and those with the device; 0 where no emissions are looked for or found
+}
+
+// partly says whose emissions are counted, where it is not every trip's.
+func (t trips) partly() string {
+	if t.equipped == 0 || t.equipped == t.trips {
+		return ""
+	}
+	return fmt.Sprintf("Emissions, fuel and electricity are those of %d of %d trips: the scenario gives the emissions device to these only. "+
+		"With device.emissions.probability 1 they are those of all.", t.equipped, t.trips)
 }
 
 // readTrips reads the tripinfo output, which is searched for persons only if there are any. With an error the sums are of what precedes
@@ -276,7 +288,10 @@ func readTrips(folder, name string, persons bool) (trips, error) {
 		MaxValue: maxNumber, Lenient: true,
 		Element: func(e xml.Element) error {
 			switch string(e.Name) {
+			case "tripinfo":
+				t.trips++
 			case "emissions":
+				t.equipped++
 				for _, of := range emissions {
 					if v := attribute(e, of.attribute); v != nil {
 						t.emissions[of.attribute] += *v
