@@ -18,6 +18,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -409,9 +410,7 @@ func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt
 		"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": "",
 	} {
 		program := filepath.Join(t.TempDir(), "sumo-run")
-		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		confinetest.WriteProgram(t, program, []byte("#!/bin/sh\n"+script+"\n"))
 		b := newBench(t, func(c *local.Config) { c.SumoRun = program })
 		c := chunkOf("c", 3, 2)
 		b.startChunk(t, c, "")

@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
@@ -156,9 +157,7 @@ SUMO='` + sumo.Binary + `'
 for arg; do case $arg in --summary-output=*) summary=${arg#*=} ;; esac; done
 begun() { until [ "$(stat -c %s "$summary" 2>/dev/null || echo 0)" -gt 30000 ]; do sleep 0.05; done; }
 ` + text + "\n"
-	if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	confinetest.WriteProgram(t, name, []byte(text))
 	return name
 }
 
