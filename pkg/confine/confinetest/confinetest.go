@@ -46,7 +46,7 @@ func Again(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, _, _ := strings.Cut(t.Name(), "/")
-	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=4m")
+	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), "TMPDIR="+scratch, "HOME="+scratch, hostileVariable+"="+hostile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
 	out, err := cmd.CombinedOutput()
