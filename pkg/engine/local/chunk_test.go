@@ -259,6 +259,7 @@ func TestStoppingAChunkEndsAllThatHasNotEnded(t *testing.T) {
 		: >"$SCRATCH/$id"; while :; do sleep 0.01; done`)
 	b.trace(t, "c-1")
 	b.seeRun(t, c.ID, "c-0", terminal)
+	b.trace(t, "c-2") // in the place of the first
 	if err := b.Stop(t.Context(), c.ID); err != nil {
 		t.Fatal(err)
 	}
