@@ -495,7 +495,7 @@ func TestMissingObjectIsNotFound(t *testing.T) {
 func TestMissingBucketIsRefusedUntilItIsMade(t *testing.T) {
 	t.Parallel()
 	cfg := localtest.Endpoint(t)
-	cfg.Bucket = "made-later"
+	cfg.Bucket = fmt.Sprintf("made-later-%d", rand.Uint64()) // by nobody before, not even when this test is repeated
 	store := open(t, cfg)
 	wantCode(t, store.Ping(t.Context()), problem.Unavailable)
 	_, err := store.Put(t.Context(), "key", strings.NewReader("x"), "")
