@@ -53,7 +53,7 @@ def connect(host, port):
 
 def refused(host, port):
     try:
-        socket.create_connection((host, port), 5)
+        socket.create_connection((host, port), 50)
     except ConnectionRefusedError:
         return True
 
@@ -84,7 +84,7 @@ l.close()
 # calls that come again, as after a signal, are carried out once
 l = socket.socket(); l.bind(("", 9003)); l.bind(("", 9003)); l.listen(); l.setblocking(False)
 s = socket.create_connection(("127.0.0.1", 9003)); s.connect(("127.0.0.1", 9003))
-accepted, _ = l.accept(); s.sendall(b"x"); select.select([accepted], [], [], 5); assert accepted.recv(1) == b"x"
+accepted, _ = l.accept(); s.sendall(b"x"); select.select([accepted], [], [], 50); assert accepted.recv(1) == b"x"
 try:
     l.accept(); raise SystemExit("connected twice")
 except BlockingIOError:
@@ -104,8 +104,8 @@ except BlockingIOError:
     pass
 s = socket.socket(); s.setblocking(False)
 assert s.connect_ex(("127.0.0.1", 9001)) in (0, errno.EINPROGRESS)
-select.select([], [s], [], 5); assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-select.select([l], [], [], 5); accepted = l.accept()
+select.select([], [s], [], 50); assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+select.select([l], [], [], 50); accepted = l.accept()
 try:
     s.recv(1); raise SystemExit("it blocks")
 except BlockingIOError:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,6 +138,25 @@ func childrenOf(pid int) (children []int) {
 		}
 	}
 	return children
+}
+
+// anyEnded reports whether any of these processes has ended since it was read, or has given up its memory, which comes first.
+func anyEnded(tree []task) bool {
+	return slices.ContainsFunc(tree, func(was task) bool {
+		if was.state == 'Z' {
+			return false
+		}
+		now, err := taskOf(was.pid)
+		return err != nil || now.state == 'Z' || now.state == 'X' || now.resident == 0 && was.resident > 0
+	})
+}
+
+// resident is the memory that processes occupy, each with all that it shares with others.
+func resident(tree []task) (sum int64) {
+	for _, t := range tree {
+		sum += t.resident
+	}
+	return sum
 }
 
 // proportional is the memory that processes occupy, each with its share of what it shares with others.

@@ -67,3 +67,26 @@ time.sleep(50)
 		t.Errorf("a process without children has %v, %v", nobody, err)
 	}
 }
+
+func TestAProcessThatHasEndedSinceItWasReadIsNoticed(t *testing.T) {
+	t.Parallel()
+	sleep := exec.Command("sleep", "50")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sleep.Process.Kill() })
+	was, err := taskOf(sleep.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tree := []task{was, {pid: was.pid, state: 'Z'}}; anyEnded(tree) {
+		t.Error("one that lives, or had ended before, counts as ended meanwhile")
+	}
+	if err := sleep.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = sleep.Wait()
+	if !anyEnded([]task{was}) {
+		t.Error("one that has ended is not noticed")
+	}
+}

@@ -234,11 +234,10 @@ func (l *lines) String() string {
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	for range 2000 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("it takes too long")
 }

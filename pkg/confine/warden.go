@@ -160,9 +160,10 @@ func (w *warden) watch(signals <-chan os.Signal, reports io.Writer) syscall.Wait
 		case <-timer.C:
 			began := time.Now()
 			looks++
-			if tree, err := look(looks%thoroughEvery == 0); err == nil {
+			thorough := looks%thoroughEvery == 0
+			if tree, err := look(thorough); err == nil {
 				w.reap(tree)
-				end.Broken = w.broken(tree)
+				end.Broken = w.broken(tree, thorough)
 			}
 			running = end.Broken == ""
 			timer.Reset(min(max(watchEvery, 20*time.Since(began)), watchAtMost))
@@ -186,14 +187,13 @@ func look(thorough bool) ([]task, error) {
 	return descendants(os.Getpid(), all), err
 }
 
-// broken is the limit that these processes break.
-func (w *warden) broken(tree []task) limit {
-	alive, resident := 0, int64(0)
+// broken is the limit that these processes break, which a look has found.
+func (w *warden) broken(tree []task, thorough bool) limit {
+	alive := 0
 	for _, t := range tree {
 		if t.state != 'Z' {
 			alive++
 		}
-		resident += t.resident
 	}
 	if most := w.limits.Processes; most > 0 && alive > most {
 		return brokeProcesses
@@ -202,13 +202,30 @@ func (w *warden) broken(tree []task) limit {
 	if most == 0 {
 		return ""
 	}
-	// What processes share counts once for each in their resident sizes, which are cheap to read.
-	more := beside(tree)
-	if resident+more > most && proportional(tree)+more > most {
-		return brokeMemory
+	for range mostMeasures {
+		// What processes share counts once for each in their resident sizes, which are cheap to read.
+		more := beside(tree)
+		if resident(tree)+more <= most || proportional(tree)+more <= most {
+			return ""
+		}
+		// One that has ended meanwhile counts with all that it shared, and has left larger shares to those that were read after it.
+		if !anyEnded(tree) {
+			return brokeMemory
+		}
+		time.Sleep(measureAgain)
+		var err error
+		if tree, err = look(thorough); err != nil {
+			return ""
+		}
 	}
-	return ""
+	return brokeMemory // whatever it starts ends before it is measured
 }
+
+// Processes of which one ends while they are measured are measured again after a while, so often at most.
+const (
+	measureAgain = 20 * time.Millisecond
+	mostMeasures = 10
+)
 
 // reap collects the orphans that have ended. The program itself is collected elsewhere.
 func (w *warden) reap(tree []task) {

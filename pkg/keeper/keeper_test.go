@@ -36,6 +36,9 @@ import (
 
 func TestMain(m *testing.M) { localtest.Main(m) }
 
+// patience is far more than any step of a test takes, even on a busy machine, and with a keeper that tries again every half minute.
+const patience = 2 * time.Minute
+
 // bench is a keeper with its folders, its store and what it has reported.
 type bench struct {
 	*keeper.Keeper
@@ -80,8 +83,15 @@ func newBench(t testing.TB, ids ...string) *bench {
 func (b *bench) start(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	go func() { b.ended <- b.Run(ctx) }()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		b.ended <- b.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped // before its folders are removed, in which it may be writing
+	})
 	b.await(t, "the keeper is ready", func() bool { return b.has(chunk.ReadyFile) })
 }
 
@@ -93,14 +103,14 @@ func (b *bench) finished(t testing.TB) {
 		if err != nil {
 			t.Fatalf("Run() = %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the keeper does not end")
 	}
 }
 
 func (b *bench) await(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !met(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !met(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain until %s", what)
 		}
@@ -733,7 +743,7 @@ func TestAKeeperThatMayNotReportFails(t *testing.T) {
 		if problem.CodeOf(err) != problem.StorageRefused {
 			t.Errorf("Run() = %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the keeper goes on")
 	}
 }

@@ -192,7 +192,7 @@ func readLog(t testing.TB, logs *Logs, offset int64) string {
 func follow(t testing.TB, logs *Logs, offset int64, want string) string {
 	t.Helper()
 	var got strings.Builder
-	for deadline := time.Now().Add(20 * time.Second); got.Len() < len(want) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); got.Len() < len(want) && time.Now().Before(deadline); {
 		got.WriteString(readLog(t, logs, offset+int64(got.Len())))
 		time.Sleep(time.Millisecond)
 	}
@@ -301,6 +301,7 @@ func TestNoLog(t *testing.T) {
 			t.Parallel()
 			k, logs := newKubelet(t)
 			tt.setUp(k)
+			began := time.Now()
 			for range 20 {
 				if _, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, 0); problem.CodeOf(err) != problem.NotFound {
 					t.Fatalf("it answers %v, want %s", err, problem.NotFound)
@@ -308,8 +309,9 @@ func TestNoLog(t *testing.T) {
 			}
 			k.mu.Lock()
 			defer k.mu.Unlock()
-			if k.asked != 1 {
-				t.Errorf("the API server was asked %d times for a pod that 20 looks wanted, want once", k.asked)
+			// A machine may stand still for so long that it is time to look again.
+			if most := 1 + int(time.Since(began)/again); k.asked < 1 || k.asked > most {
+				t.Errorf("the API server was asked %d times for a pod that 20 looks wanted, want at most %d", k.asked, most)
 			}
 		})
 	}
@@ -433,7 +435,7 @@ func TestAReaderAfterARotationGetsTheLatestPartWithItsPlace(t *testing.T) {
 	whole := l.log.String()
 	for _, offset := range []int{0, 1, len(whole) - 500, len(whole)} {
 		want := 0
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			body, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, int64(offset))
 			if problem.CodeOf(err) == problem.NotFound && time.Now().Before(deadline) {
 				continue // the marks are on their way
@@ -480,7 +482,7 @@ func TestARotationDuringALostConnectionIsNoticed(t *testing.T) {
 	k.mu.Unlock()
 	l.write(k, 100)
 	whole := l.log.String()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		body, err := logs.OpenLog(t.Context(), job.Job{ID: "j", Namespace: "n"}, int64(known))
 		if err != nil {
 			t.Fatal(err)

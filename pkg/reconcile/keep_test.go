@@ -217,7 +217,7 @@ func TestOthersEndWhileAScenarioIsChecked(t *testing.T) {
 			}
 		}
 	}
-	if _, err := r.Run(ctx, 10*time.Second); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := r.Run(ctx, time.Minute); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if j := jobs.get("j"); j.State != job.Succeeded || j.KeptScenario == "" {

@@ -280,7 +280,7 @@ func TestRunSkipsWhileAnotherProcessReconciles(t *testing.T) {
 
 func TestRunReturnsAtOnceWhenIdle(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	report, err := newReconciler(&record{}, &engine{}).Run(ctx, time.Hour)
 	if err != nil || report.Passes != 1 {
@@ -294,7 +294,9 @@ func TestRunFollowsTheEngineUntilItsWorkIsDone(t *testing.T) {
 	runs := &engine{changed: make(chan struct{}, 1)}
 	runs.set(job.Observation{JobID: "j", State: job.Running})
 	go func() {
-		time.Sleep(100 * time.Millisecond)
+		for jobs.get("j").State != job.Running {
+			time.Sleep(time.Millisecond)
+		}
 		runs.set(job.Observation{JobID: "j", State: job.Failed, Reason: simulation.SimulationError})
 		for !strings.Contains(strings.Join(runs.calls(), " "), "forget j") {
 			time.Sleep(time.Millisecond)

@@ -152,7 +152,7 @@ func TestChunksAreStoppedSideBySide(t *testing.T) {
 	runs.both.Add(2)
 	r := newReconciler(jobs, &runs.engine)
 	r.Engine = runs
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if report, err := r.Run(ctx, 0); err != nil || report.Stopped != 2 {
 		t.Errorf("%+v, %v", report, err)

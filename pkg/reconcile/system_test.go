@@ -92,7 +92,7 @@ func (s site) serve(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	closing, cancel := context.WithTimeout(context.Background(), time.Second)
+	closing, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return runs.Close(closing)
 }
@@ -106,7 +106,7 @@ type client struct {
 
 const (
 	tenantID = "acme"
-	patience = time.Minute
+	patience = 3 * time.Minute
 	networks = "../../test_networks"
 )
 
@@ -325,12 +325,12 @@ func TestOnRealServers(t *testing.T) {
 		c.serveHere(t)
 
 		refused := c.submit(t, "ready_to_use/square.zip", nil)
-		waiting := c.submit(t, "ready_to_use/square.zip", nil)
 		j := c.awaitState(t, refused.ID, job.Failed)
 		if j.Reason != simulation.ResultsNotStored || !strings.Contains(j.Message, "the operator must free space") {
 			t.Errorf("the job ended %s %q", j.Reason, j.Message)
 		}
 		status.Store(http.StatusServiceUnavailable)
+		waiting := c.submit(t, "ready_to_use/square.zip", nil)
 		c.checkResults(t, j, "log.txt", "outcome.json")
 		c.await(t, waiting.ID, "waiting for the store", func(j job.Job) bool { return strings.Contains(j.Message, "wait for the object store") })
 		next := c.submit(t, "ready_to_use/square.zip", nil)
@@ -384,7 +384,7 @@ func TestOnRealServers(t *testing.T) {
 		t.Parallel()
 		c := newSite(t, sumoRun, 1, roomy)
 		c.serveHere(t)
-		j := c.submit(t, "ready_to_use/grid.zip", func(j *job.Job) { long(j); j.TimeoutSeconds = 2 })
+		j := c.submit(t, "ready_to_use/grid.zip", func(j *job.Job) { long(j); j.TimeoutSeconds = 10 })
 		j = c.awaitState(t, j.ID, job.Failed)
 		if j.Reason != simulation.DeadlineExceeded {
 			t.Errorf("failed with %s %q, want DeadlineExceeded", j.Reason, j.Message)

@@ -41,21 +41,29 @@ func Again(t *testing.T) {
 	hostile := Hostile(t)
 	dir := OpenDir(t)
 	copied, scratch := filepath.Join(dir, "test"), filepath.Join(dir, "tmp")
-	// A process that another test forks meanwhile would hold the file open for writing, and exec would answer ETXTBSY.
-	syscall.ForkLock.RLock()
-	err = os.WriteFile(copied, binary, 0o755)
-	syscall.ForkLock.RUnlock()
-	if err := errors.Join(err, os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
+	WriteProgram(t, copied, binary)
+	if err := errors.Join(os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
 		t.Fatal(err)
 	}
 	name, _, _ := strings.Cut(t.Name(), "/")
-	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=4m")
+	cmd := exec.CommandContext(t.Context(), copied, "-test.run=^"+name+"$", "-test.v", "-test.timeout=10m")
 	cmd.Env = append(os.Environ(), "TMPDIR="+scratch, "HOME="+scratch, hostileVariable+"="+hostile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// WriteProgram writes a program or a script that a test starts. A process that another test forks while the file is open for writing would
+// hold it open too, and exec would answer ETXTBSY.
+func WriteProgram(t testing.TB, name string, program []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(name, program, 0o755); err != nil {
+		t.Fatal(err)
 	}
 }
 

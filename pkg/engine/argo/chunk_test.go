@@ -45,7 +45,7 @@ func runEnded(reason simulation.Reason) chunk.RunState {
 func (b *bundle) sees(t *testing.T, what string, is func(job.Sight) bool) job.Sight {
 	t.Helper()
 	var last []job.Sight
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		seen, err := b.Observe(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func TestAStateThatCannotBeReadHoldsUpItsOwnChunkOnly(t *testing.T) {
 	}
 	await := func(c job.Chunk, is func(job.Sight) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !is(sightOf(c)); time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !is(sightOf(c)); time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("it is seen as %+v", sightOf(c))
 			}

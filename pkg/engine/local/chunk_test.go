@@ -18,6 +18,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -258,6 +259,7 @@ func TestStoppingAChunkEndsAllThatHasNotEnded(t *testing.T) {
 		: >"$SCRATCH/$id"; while :; do sleep 0.01; done`)
 	b.trace(t, "c-1")
 	b.seeRun(t, c.ID, "c-0", terminal)
+	b.trace(t, "c-2") // in the place of the first
 	if err := b.Stop(t.Context(), c.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -346,19 +348,20 @@ func TestASumoRunThatIsKilledLosesTheRunsAtWorkOnly(t *testing.T) {
 
 func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 	t.Parallel()
-	const script = `case $id in c-0|c-1) trap '' TERM; : >"$SCRATCH/$id"; sleep 60;; esac; finish ""`
+	const script = `case $id in c-0|c-1) trap '' TERM; : >"$SCRATCH/$id"; sleep 200;; esac; finish ""`
 	for name, tt := range map[string]struct {
-		stop []string
-		want map[string]job.State
+		grace time.Duration
+		stop  []string
+		want  map[string]job.State
 	}{
-		"past all timeouts": {nil, map[string]job.State{"c-0": job.Failed, "c-1": job.Failed, "c-2": job.Succeeded}},
+		"past all timeouts": {tooLong, nil, map[string]job.State{"c-0": job.Failed, "c-1": job.Failed, "c-2": job.Succeeded}},
 		"when one of its runs is cancelled": {
-			[]string{"c-0"}, map[string]job.State{"c-0": job.Cancelled, "c-1": "", "c-2": job.Succeeded},
+			50 * time.Millisecond, []string{"c-0"}, map[string]job.State{"c-0": job.Cancelled, "c-1": "", "c-2": job.Succeeded},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, func(c *local.Config) { c.StopGrace = 50 * time.Millisecond })
+			b := newBench(t, func(c *local.Config) { c.StopGrace = tt.grace })
 			c := chunkOf("c", 3, 2)
 			for i := range c.Jobs {
 				c.Jobs[i].TimeoutSeconds = 1
@@ -386,15 +389,17 @@ func TestASumoRunThatHangsIsKilledAndTheOtherRunsGoOn(t *testing.T) {
 	}
 }
 
-// The first run hangs while the others take the time that they have.
+// The first run hangs while the others take the time that they have: together more than what all three may take, and each by far less
+// than what is left from the end before on.
 func TestRunsBesideOneThatHangsAreNotBlamed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *local.Config) { c.StopGrace = 50 * time.Millisecond })
+	b := newBench(t, func(c *local.Config) { c.StopGrace = tooLong })
 	c := chunkOf("c", 3, 2)
 	for i := range c.Jobs {
 		c.Jobs[i].TimeoutSeconds = 1
 	}
-	b.startChunk(t, c, `case $id in c-0) sleep 60;; c-1) sleep 1.6;; c-2) sleep 0.8;; esac; finish ""`)
+	each := (tooLong + 3*time.Second) / 2
+	b.startChunk(t, c, fmt.Sprintf(`case $id in c-0) sleep 200;; *) sleep %g;; esac; finish ""`, each.Seconds()))
 	s := b.seeEnded(t, c.ID)
 	for id, want := range map[string]job.State{"c-0": job.Failed, "c-1": job.Succeeded, "c-2": job.Succeeded} {
 		if o := s.Of(id); o.State != want {
@@ -409,9 +414,7 @@ func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt
 		"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": "",
 	} {
 		program := filepath.Join(t.TempDir(), "sumo-run")
-		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		confinetest.WriteProgram(t, program, []byte("#!/bin/sh\n"+script+"\n"))
 		b := newBench(t, func(c *local.Config) { c.SumoRun = program })
 		c := chunkOf("c", 3, 2)
 		b.startChunk(t, c, "")
@@ -446,6 +449,7 @@ func TestARestartOfAChunkRepeatsNoRunThatHasEnded(t *testing.T) {
 	store.puts.Store(1 << 30)
 	b.allow(t, "two") // it ends, and is not stored, and so do all but the fourth
 	b.seeRun(t, c.ID, "c-7", func(o job.Observation) bool { return strings.Contains(o.Message, "results wait") })
+	b.traceLines(t, "begun", len(c.Jobs)) // the fourth listens by then
 	b.close(t)
 
 	// A kill would have left the same, but for the jobs that the engine keeps.
@@ -679,8 +683,10 @@ func TestAScenarioIsFetchedOnceForAWhile(t *testing.T) {
 	later.Store(int64(time.Hour))
 	b.start(t, "another", script, nil)
 	b.seeEnded(t, "another")
-	if got := scenarios(); got != 1 {
-		t.Errorf("an hour later %d scenarios are kept, want the last one", got)
+	for end := time.Now().Add(patience); scenarios() != 1; time.Sleep(5 * time.Millisecond) { // nobody waits for a removal
+		if time.Now().After(end) {
+			t.Fatalf("an hour later %d scenarios are kept, want the last one", scenarios())
+		}
 	}
 	b.start(t, "third", "", same)
 	b.seeEnded(t, "third")

@@ -23,6 +23,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
@@ -153,9 +154,7 @@ func TestAChunkSurvivesKillsAtRandomMoments(t *testing.T) {
 	counted.Binary = filepath.Join(scratch, "sumo")
 	started := filepath.Join(scratch, "started")
 	script := fmt.Sprintf("#!/bin/sh\necho x >>'%s'\nexec '%s' \"$@\"\n", started, r.sumo.Binary)
-	if err := os.WriteFile(counted.Binary, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	confinetest.WriteProgram(t, counted.Binary, []byte(script))
 	d := deployment{Objects: settings, Engine: r.cfg, Chunk: r.study("disturbed", 1, runs), Record: filepath.Join(scratch, "record")}
 	d.Engine.Dir, d.Engine.Confinement = filepath.Join(localtest.Folder(t), "runs"), confine.Off
 	d.Engine.Installations = []release.Installation{counted}

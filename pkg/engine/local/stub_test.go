@@ -204,17 +204,21 @@ func (s *stub) run(r chunk.Run) int {
 			}
 		}
 	}()
-	err := cmd.Wait()
+	_ = cmd.Wait()
 	close(ended)
 	var o simulation.Outcome
 	text, readErr := os.ReadFile(outcome)
-	if readErr != nil || json.Unmarshal(text, &o) != nil { // sumo-run itself ends like this
-		if status := (*exec.ExitError)(nil); errors.As(err, &status) {
-			if ws := status.Sys().(syscall.WaitStatus); ws.Signaled() {
-				_ = syscall.Kill(os.Getpid(), ws.Signal())
-				select {}
-			}
-		}
+	ws, waited := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case readErr == nil && json.Unmarshal(text, &o) == nil:
+	case waited && ws.Signal() == syscall.SIGTERM && (s.isStopped() || s.cancelled(r)): // before the script could set its trap
+		o.Reason = simulation.Interrupted
+		text, _ = json.Marshal(o)
+		_ = os.WriteFile(outcome, text, 0o600)
+	case waited && ws.Signaled(): // sumo-run itself ends like this
+		_ = syscall.Kill(os.Getpid(), ws.Signal())
+		select {}
+	default: // and like this
 		os.Exit(cmd.ProcessState.ExitCode())
 	}
 	if o.Reason == simulation.Interrupted && s.cancelled(r) {

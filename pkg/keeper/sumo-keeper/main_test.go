@@ -113,9 +113,12 @@ func (p *pod) state(t *testing.T) chunk.State {
 	return s
 }
 
+// patience is far more than any step of a test takes, even on a busy machine.
+const patience = 2 * time.Minute
+
 func await(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !met(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !met(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain until %s", what)
 		}
@@ -125,7 +128,9 @@ func await(t *testing.T, what string, met func() bool) {
 func (p *pod) finish(t *testing.T, run string) {
 	t.Helper()
 	text, err := json.Marshal(simulation.Outcome{})
-	err = errors.Join(err, os.Mkdir(p.in("out", run), 0o755), os.WriteFile(p.in("out", run, simulation.OutcomeFile), text, 0o644))
+	fresh := p.in(run + ".json") // the outcome is there as a whole or not at all, as sumo-run leaves it
+	err = errors.Join(err, os.Mkdir(p.in("out", run), 0o755), os.WriteFile(fresh, text, 0o644),
+		os.Rename(fresh, p.in("out", run, simulation.OutcomeFile)))
 	if err != nil {
 		t.Fatal(err)
 	}

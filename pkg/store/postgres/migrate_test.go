@@ -85,7 +85,7 @@ func TestAMigrationThatWaitsForATableDoesNotBlockOthers(t *testing.T) {
 	if _, err := backup.Exec(t.Context(), "LOCK TABLE jobs IN ACCESS SHARE MODE"); err != nil { // as pg_dump does
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := Migrate(ctx, url); violation(err) != lockNotAvailable {
 		t.Errorf("while another reads the table: %v", err)

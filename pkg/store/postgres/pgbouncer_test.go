@@ -31,7 +31,7 @@ func TestTheStoreWorksThroughPgBouncer(t *testing.T) {
 	if os.Getenv(throughPgBouncer) != "" {
 		t.Skip("this is the run through it")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=4m", "-test.v", "-rapid.checks=10",
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=10m", "-test.v", "-rapid.checks=10",
 		"-test.skip=^(TestTheStoreWorksThroughPgBouncer|TestAConnectionThatBreaksIsUnavailableAndThenReplaced|"+
 			"TestFrequentStatementsUseTheirIndexes|TestEveryFilterOfALongListUsesAnIndex)$")
 	cmd.Env = append(os.Environ(), throughPgBouncer+"=1")

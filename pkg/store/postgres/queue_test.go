@@ -204,7 +204,7 @@ func TestTogetherClaimersNeverExceedTheLimitsAndServeEveryJob(t *testing.T) {
 		sizes[j.ID] = j
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var watching sync.WaitGroup
 	done := make(chan struct{})

@@ -3,9 +3,12 @@ package run
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -51,14 +54,17 @@ with open("shared.txt", "w") as f:
 func TestProgramsOfAChunkUseTheSamePort(t *testing.T) {
 	t.Parallel()
 	const text = `
-import subprocess, sys, time
+import os, subprocess, sys, time
 import traci
 sumo = subprocess.Popen(["sumo", "-n", "road.net.xml", "-r", "road.rou.xml", "--remote-port", "8813"])
 traci.init(8813)
 print("from", time.time())
 while traci.simulation.getMinExpectedNumber() > 0:
     traci.simulationStep()
-time.sleep(4)
+open("begun", "w").close()
+for _ in range(6000): # at most a minute
+    if os.path.exists("go"): break
+    time.sleep(0.01)
 print("until", time.time())
 traci.close()
 sys.exit(sumo.wait())
@@ -71,6 +77,20 @@ sys.exit(sumo.wait())
 		c.List.Runs[i].Options.Controller = &simulation.Controller{File: "city/control.py", Interface: simulation.TraCI}
 		c.List.Runs[i].Options.Outputs = []simulation.Output{simulation.OutputTripinfo, simulation.OutputEdgeData}
 	}
+	go func() { // lets both end once both have begun
+		for t.Context().Err() == nil {
+			begun, _ := filepath.Glob(filepath.Join(c.Common.Work, runsFolder, "*", runFolder, "city", "begun"))
+			if len(begun) == 2 {
+				for _, name := range begun {
+					if err := os.WriteFile(filepath.Join(filepath.Dir(name), "go"), nil, 0o644); err != nil {
+						t.Error(err)
+					}
+				}
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	if outcome := k.do(c); !outcome.Succeeded() {
 		t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
 	}

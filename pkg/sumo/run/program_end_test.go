@@ -28,8 +28,8 @@ func TestHowAProgramEnds(t *testing.T) {
 		"an exception": {text: "raise KeyError('lane_7')", reason: simulation.ControllerError, message: "KeyError: 'lane_7'"},
 		"an exit code": {text: "import sys\nsys.exit(3)", reason: simulation.ControllerError, message: "exit code 3"},
 		"a signal":     {text: "import os\nos.abort()", reason: simulation.ControllerError, message: "crashed"},
-		// A program that does not try again may end before the refusal has come.
-		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'], numRetries=2)", reason: simulation.ControllerError,
+		// A program that does not try again for long may end before the refusal has come.
+		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'], numRetries=60)", reason: simulation.ControllerError,
 			message: "outside the run"},
 		"without end": {
 			text: "while True: pass", reason: simulation.DeadlineExceeded, message: "time limit",

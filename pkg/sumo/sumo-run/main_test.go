@@ -20,6 +20,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -203,7 +204,7 @@ func TestSIGTERMStopsTheRunAndKeepsItsOutputs(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "[") { // it simulates
@@ -257,7 +258,7 @@ func TestHoldWaitsAndEndsWellOnSIGTERM(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	if !bufio.NewScanner(out).Scan() {
 		t.Fatal("it does not say that it holds")
@@ -366,9 +367,7 @@ func TestSumoWallStartsSUMO(t *testing.T) {
 	confinement := func(t *testing.T, wall string) ([]byte, error) {
 		t.Helper()
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "sumo-run"), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		confinetest.WriteProgram(t, filepath.Join(dir, "sumo-run"), text)
 		switch wall {
 		case "":
 		case "built":
@@ -378,9 +377,7 @@ func TestSumoWallStartsSUMO(t *testing.T) {
 				t.Fatalf("building sumo-wall: %v: %s", err, out)
 			}
 		default:
-			if err := os.WriteFile(filepath.Join(dir, "sumo-wall"), []byte(wall), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			confinetest.WriteProgram(t, filepath.Join(dir, "sumo-wall"), []byte(wall))
 		}
 		cmd := exec.Command(filepath.Join(dir, "sumo-run"), "--print-confinement", "--confinement", "require")
 		cmd.Env = append(os.Environ(), asSumoRun+"=1", "SUMO_BINARY="+sumo.Binary, "SUMO_HOME="+sumo.Home)
