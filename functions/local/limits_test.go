@@ -336,7 +336,7 @@ func TestADiskThatFillsUpIsReported(t *testing.T) {
 	if a.into(t, &full); full.Status != "unhealthy" || !strings.Contains(full.Disk, "of 512") {
 		t.Errorf("answered %s", a.body)
 	}
-	p.request(t, "GET", "/ready", nil).want(t, http.StatusOK)
+	p.well(t, "/ready")
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=4g,mode=711"); err != nil {
 		t.Fatal(err)
 	}
