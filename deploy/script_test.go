@@ -46,7 +46,7 @@ esac
 `
 	localtest.WriteProgram(t, filepath.Join(folder, "kubectl"), kubectl)
 	run := exec.CommandContext(t.Context(), "../infra/deploy.sh", "deploy/overlays/production/")
-	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=5")
+	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=60")
 	out, err := run.CombinedOutput()
 	return string(out), err
 }
