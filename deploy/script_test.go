@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 )
 
@@ -43,11 +44,9 @@ case "$*" in
 apply*) echo "namespace/sumo-k8 unchanged" ;;
 esac
 `
-	if err := os.WriteFile(filepath.Join(folder, "kubectl"), []byte(kubectl), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	localtest.WriteProgram(t, filepath.Join(folder, "kubectl"), kubectl)
 	run := exec.CommandContext(t.Context(), "../infra/deploy.sh", "deploy/overlays/production/")
-	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=5")
+	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=60")
 	out, err := run.CombinedOutput()
 	return string(out), err
 }

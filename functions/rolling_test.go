@@ -57,14 +57,16 @@ func TestInstancesAreReplacedWithoutAFailedRequestOrALostLine(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	d.env = append(d.env, "RECONCILE_URL="+d.start(t, "reconcile")+"/reconcile", "CALLS_PER_SECOND=0")
-	c := newClient(t, d.start(t, "auth"))
-	id := c.submit(t, d.start(t, "submit"), "grid", "step_length=0.4") // runs for some seconds
+	// Requests must find the old instance until the gateway leads to the new one. This is ample for that, and SHUTDOWN_GRACE allows no more.
+	const quiet = "SHUTDOWN_QUIET=10s"
+	c, submit := newClient(t, d.start(t, "auth")), d.start(t, "submit")
 	behind := map[string]*gateway{"status": {}, "logs": {}}
 	now := map[string]instance{}
 	for name, g := range behind {
-		now[name] = d.instance(t, name, "SHUTDOWN_QUIET=500ms")
+		now[name] = d.instance(t, name, quiet)
 		g.lead(t, now[name].url)
 	}
+	id := c.submit(t, submit, "grid", "step_length=0.01") // runs for longer than the replacements take
 	status, logs := behind["status"].serve(t), behind["logs"].serve(t)
 
 	var work sync.WaitGroup
@@ -103,26 +105,32 @@ func TestInstancesAreReplacedWithoutAFailedRequestOrALostLine(t *testing.T) {
 	var lines []string
 	var streams int
 	work.Go(func() { lines, streams = follow(t, logs+"/jobs/"+id+"/logs/stream", c.key["Authorization"]) })
+	var stopping sync.WaitGroup
 	for range 3 {
 		time.Sleep(500 * time.Millisecond)
 		for name, g := range behind {
 			old := now[name]
-			now[name] = d.instance(t, name, "SHUTDOWN_QUIET=500ms")
-			stopped := make(chan struct{})
-			go func() {
-				defer close(stopped)
-				old.stop()
-			}()
+			now[name] = d.instance(t, name, quiet)
+			stopping.Go(old.stop)
 			time.Sleep(100 * time.Millisecond) // the gateway learns of it later than the instance
 			g.lead(t, now[name].url)
-			<-stopped
 		}
 	}
-	if j := c.wait(t, status, id); j.Status != "SUCCEEDED" {
+	stopping.Wait()
+	if code := send(t, "DELETE", submit+"/jobs/"+id, nil, c.key, nil); code != http.StatusOK {
+		t.Errorf("cancelling is answered %d", code)
+	}
+	if j := c.wait(t, status, id); j.Status != "CANCELLED" {
 		t.Errorf("the job is %+v", j)
 	}
 	stop()
 	work.Wait()
+	defer stopping.Wait()
+	defer func() {
+		for _, last := range now { // both at once, as each waits for silence
+			stopping.Go(last.stop)
+		}
+	}()
 	t.Logf("%d requests, %d failed; the log came in %d streams, %d lines", sent.Load(), failed.Load(), streams, len(lines))
 	if sent.Load() < 50 || streams < 3 {
 		t.Errorf("only %d requests and %d streams: the test has not exercised the replacement", sent.Load(), streams)

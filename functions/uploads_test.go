@@ -29,7 +29,7 @@ var slowBodies = []struct{ path, contentType, beginning string }{
 	{"/scenarios/validate", "application/zip", ""},
 }
 
-func (c client) uploadSlowly(t *testing.T, submit string, kind int) slowUpload {
+func (c client) uploadSlowly(t *testing.T, submit string, kind int, headers ...string) slowUpload {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(submit, "http://"))
 	if err != nil {
@@ -38,8 +38,11 @@ func (c client) uploadSlowly(t *testing.T, submit string, kind int) slowUpload {
 	t.Cleanup(func() { conn.Close() })
 	body := slowBodies[kind%len(slowBodies)]
 	go func() { // a failure here shows in the answer
-		_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
-			body.path, c.key["Authorization"], body.contentType, 1<<30, body.beginning)
+		lines := append([]string{
+			"POST " + body.path + " HTTP/1.1", "Host: x", "Authorization: " + c.key["Authorization"], "Content-Type: " + body.contentType,
+			fmt.Sprintf("Content-Length: %d", 1<<30),
+		}, headers...)
+		_, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"+body.beginning)
 		if err == nil {
 			_, err = conn.Write(bytes.Repeat([]byte("x"), 12<<20)) // two parts of S3 and the beginning of a third
 		}
@@ -49,6 +52,19 @@ func (c client) uploadSlowly(t *testing.T, submit string, kind int) slowUpload {
 		}
 	}()
 	return slowUpload{conn}
+}
+
+// admitted waits until the service reads the body of an upload that asked with "Expect: 100-continue" whether it does.
+func (s slowUpload) admitted(t *testing.T) {
+	t.Helper()
+	const begins = "HTTP/1.1 100 Continue\r\n\r\n"
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(begins))
+	if n, err := io.ReadFull(s, got); string(got) != begins {
+		t.Fatalf("an upload is answered %q, %v", got[:n], err)
+	}
 }
 
 // answer waits for the answer for at most this long.
@@ -73,8 +89,8 @@ func (s slowUpload) answer(t *testing.T, patience time.Duration) (response *http
 // no lock and no slot of the instance while its body arrives.
 func TestSlowUploadsOfOneTenantDelayNoOtherCall(t *testing.T) {
 	t.Parallel()
-	// soon is a hundred times what a call takes on an idle machine, and short against the uploads, which do not end.
-	const soon = 10 * time.Second
+	// soon is ample for a call on a busy machine, and short against the uploads, which do not end.
+	const soon = time.Minute
 	d := deploy(t)
 	auth := d.start(t, "auth")
 	submit := d.start(t, "submit", "DATABASE_CONNECTIONS=2")
@@ -82,9 +98,11 @@ func TestSlowUploadsOfOneTenantDelayNoOtherCall(t *testing.T) {
 
 	var underWay []slowUpload
 	for i := range 4 {
-		underWay = append(underWay, slow.uploadSlowly(t, submit, i))
+		underWay = append(underWay, slow.uploadSlowly(t, submit, i, "Expect: 100-continue"))
 	}
-	time.Sleep(2 * time.Second) // until they are under way
+	for _, upload := range underWay {
+		upload.admitted(t)
+	}
 	for i := range 6 {
 		response, detail, err := slow.uploadSlowly(t, submit, i).answer(t, soon)
 		if err != nil || response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "5" ||

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
 func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
@@ -30,9 +32,7 @@ func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
 			tool := "#!/bin/sh\n[ \"$1 $3\" = 'tool govulncheck' ] || exit 9\nshift 3\n" + test.govulncheck + "\n"
-			if err := os.WriteFile(filepath.Join(folder, "go"), []byte(tool), 0o700); err != nil {
-				t.Fatal(err)
-			}
+			localtest.WriteProgram(t, filepath.Join(folder, "go"), tool)
 			run := exec.CommandContext(t.Context(), "./vuln.sh")
 			run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "GOVULNDB="+test.database)
 			out, err := run.CombinedOutput()

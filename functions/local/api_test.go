@@ -291,6 +291,14 @@ func (c *tenantClient) submitEndless(t *testing.T, fields ...[2]string) rest.Job
 	return j
 }
 
+// early checks that a call for what only the end of a job brings is refused while the job has not ended.
+func (c *tenantClient) early(t *testing.T, call func(id string) answer, fields ...[2]string) {
+	t.Helper()
+	j := c.submitEndless(t, fields...)
+	call(j.JobID).want(t, http.StatusConflict)
+	c.call(t, "DELETE", "/jobs/"+j.JobID).want(t, http.StatusOK)
+}
+
 func testCancelRunning(t *testing.T, s *service) {
 	c := s.register(t)
 	j := c.submitEndless(t)
@@ -592,6 +600,7 @@ func testAdmin(t *testing.T, s *service) {
 	s.admin(t, "GET", "/admin/stats?minutes=0", "").want(t, http.StatusBadRequest)
 	waiting := s.register(t, `"max_concurrent_jobs": 1`)
 	held := []string{waiting.submitEndless(t).JobID, waiting.submitEndless(t).JobID}
+	waiting.await(t, held[0], func(j rest.Job) bool { return j.Status != job.Queued })
 	var queue status.Queue
 	s.admin(t, "GET", "/admin/queue", "").want(t, http.StatusOK).into(t, &queue)
 	i := slices.IndexFunc(queue.Tenants, func(q status.TenantQueue) bool { return q.TenantID == waiting.id })
@@ -610,12 +619,12 @@ func testAdmin(t *testing.T, s *service) {
 
 func testPublic(t *testing.T, s *service) {
 	var health rest.HealthReport
-	s.request(t, "GET", "/health", nil).want(t, http.StatusOK).into(t, &health)
+	s.well(t, "/health").into(t, &health)
 	if health.Status != "healthy" || !health.DBAvailable || !health.StorageAvailable || health.K8sAvailable ||
 		time.Since(health.Timestamp) > time.Minute {
 		t.Errorf("health is %+v", health)
 	}
-	s.request(t, "GET", "/ready", nil).want(t, http.StatusOK).into(t, &health)
+	s.well(t, "/ready").into(t, &health)
 	if health.Status != "ready" {
 		t.Errorf("ready is %+v", health)
 	}

@@ -277,9 +277,7 @@ func BenchmarkLogFollow(b *testing.B) {
 				`run=$(sed 's/.*"runs":\[{"id":"\([^"]*\)".*/\1/' "$2")` + "\n" + // of --runs, the first argument
 				"while [ \"$1\" != --out ]; do shift; done\nmkdir \"$2/$run\"\n" +
 				"echo '" + simulation.LogStart(began) + "' >\"$2/$run/log.txt\"\nexec sleep 3600\n"
-			if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
-				b.Fatal(err)
-			}
+			localtest.WriteProgram(b, program, script)
 			pid, dir, c := benchService(b, func(s *Settings) { s.SumoRun = program })
 			id := c.submit(b, "square").JobID
 			c.await(b, id, running)

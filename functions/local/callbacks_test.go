@@ -168,7 +168,10 @@ func testReceivers(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine) 
 		ids[path], secrets[path] = c.addWebhook(t, fmt.Sprintf(`{"url": %q, "format": %q}`, r.URL+path, format))
 	}
 	began := time.Now()
-	j := c.submit(t, "square", [2]string{"step_length", "0.01"}) // of a run that is over in no time nobody hears that it began
+	long, j := c.submitEndless(t), c.submit(t, "square")
+	c.await(t, long.JobID, running) // of a run that is over in no time nobody hears that it began
+	c.call(t, "DELETE", "/jobs/"+long.JobID).want(t, http.StatusOK)
+	c.finish(t, long.JobID)
 	c.finish(t, j.JobID)
 
 	// What became of each delivery of job.finished.
@@ -190,11 +193,24 @@ func testReceivers(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine) 
 		}
 		return got
 	}
-	awaitThat(t, "every receiver has had its attempt", func() bool { return cmp.Equal(want, ended()) || time.Since(began) > patience/2 })
+	deadline := time.Now().Add(patience - 10*time.Second) // shows what differs before awaitThat gives up
+	awaitThat(t, "every receiver has had its attempt", func() bool { return cmp.Equal(want, ended()) || time.Now().After(deadline) })
 	if diff := cmp.Diff(want, ended()); diff != "" {
 		t.Errorf("the deliveries (-want +got):\n%s", diff)
 	}
 
+	awaitThat(t, "the one that works has everything of both jobs", func() bool {
+		finished := 0
+		for _, d := range c.deliveries(t, "limit=200&webhook_id="+ids["/works"]) {
+			if d.State != delivery.Delivered {
+				return false
+			}
+			if d.Event == delivery.JobFinished {
+				finished++
+			}
+		}
+		return finished == 2
+	})
 	var types []string
 	for _, one := range r.on("/works") {
 		hook, err := standardwebhooks.NewWebhook(secrets["/works"])
@@ -208,8 +224,9 @@ func testReceivers(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine) 
 		if err := json.Unmarshal(one.body, &message); err != nil {
 			t.Fatal(err)
 		}
-		if message.Data.JobID == j.JobID {
+		if message.Data.JobID == long.JobID {
 			types = append(types, string(message.Type))
+			continue
 		}
 		if s := message.Data.Summary; message.Type == delivery.JobFinished && (s == nil || !slices.ContainsFunc(
 			s.Metrics, func(m simulation.Metric) bool { return m.Name == "vehicles_inserted" && m.Value == 32 },
@@ -230,7 +247,7 @@ func testReceivers(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine) 
 		t.Logf("%-10s %d requests, the first after %.2f s, %s", path, len(got), got[0].at.Sub(began).Seconds(), got[0].header["Content-Type"])
 	}
 	for _, d := range c.deliveries(t, "limit=200&state=DELIVERED&webhook_id="+ids["/works"]) {
-		if late := d.AttemptedAt.Sub(d.CreatedAt); late > 5*time.Second {
+		if late := d.AttemptedAt.Sub(d.CreatedAt); late > 9*time.Second { // the one that hangs has 10 s
 			t.Errorf("%s was delivered after %s, beside a receiver that hangs", d.Event, late)
 		}
 	}
@@ -322,7 +339,7 @@ func testOldProgress(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine
 	c.finish(t, j.JobID)
 	ended := time.Now()
 	time.Sleep(3 * time.Second) // in which more would come
-	last := -1
+	last, late := -1, 0
 	for i, one := range r.on("/progress") {
 		var got struct {
 			SimulationID   any    `json:"simulation_id"`
@@ -342,7 +359,10 @@ func testOldProgress(t *testing.T, c *tenantClient, r *receiver, _ *stateMachine
 			one.header.Get("Content-Type") != "application/json" || one.header.Get("X-Webhook-Token") != "" { // a secret, and this is http
 			t.Errorf("%s %v", one.body, one.header)
 		}
-		if percent <= last || percent > 100 || one.at.After(ended) {
+		if one.at.After(ended) {
+			late++ // one can have been on its way
+		}
+		if percent <= last || percent > 100 || late > 1 {
 			t.Errorf("report %d is of %d per cent, after %d, %s behind the end", i, percent, last, one.at.Sub(ended))
 		}
 		last = percent
@@ -364,7 +384,7 @@ func testPausedWebhook(t *testing.T, c *tenantClient, r *receiver, _ *stateMachi
 	c.finish(t, south.JobID)
 	awaitThat(t, "the first attempt", func() bool {
 		got := c.deliveries(t, "webhook_id="+id)
-		return len(got) == 1 && got[0].Attempts == 1
+		return len(got) == 1 && got[0].Attempts > 0
 	})
 	change(`{"enabled": false}`)
 	if got := c.deliveries(t, "webhook_id="+id); len(got) != 1 || got[0].State != delivery.Paused || got[0].JobID != north.JobID {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
@@ -28,9 +29,7 @@ func takenOver(t *testing.T) Settings {
 	}
 	hostile, wrapper := confinetest.Hostile(t), filepath.Join(t.TempDir(), "sumo-run")
 	script := fmt.Sprintf("#!/bin/sh\nSUMO_BINARY='%s' exec '%s' \"$@\"\n", hostile, settings.SumoRun)
-	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	localtest.WriteProgram(t, wrapper, script)
 	settings.SumoRun = wrapper
 	return settings
 }
@@ -128,9 +127,7 @@ func TestConfinementIsWhatSumoRunPrints(t *testing.T) {
 		},
 		"it says other things": {`echo hello`, simulation.Confinement{}, "invalid character"},
 	} {
-		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		localtest.WriteProgram(t, program, "#!/bin/sh\n"+c.script+"\n")
 		got, err := confinement(t.Context(), program, nil, confine.Require)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

@@ -170,6 +170,17 @@ func (s *service) request(t testing.TB, method, path string, body io.Reader, hea
 	return answer{response.StatusCode, response.Header, content}
 }
 
+// well asks /health or /ready until all is well. On a busy machine a check may exceed its time limit.
+func (s *service) well(t testing.TB, path string) answer {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		a := s.request(t, "GET", path, nil)
+		if a.status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return a.want(t, http.StatusOK)
+		}
+	}
+}
+
 func (s *service) admin(t testing.TB, method, path, body string) answer {
 	t.Helper()
 	return s.request(t, method, path, strings.NewReader(body), "X-Admin-Key: "+s.adminKey, "Content-Type: application/json")

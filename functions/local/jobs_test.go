@@ -99,8 +99,8 @@ func stamp(at time.Time) string { return at.Format(time.RFC3339Nano) }
 
 func testResults(t *testing.T, s *service) {
 	c := s.register(t)
+	c.early(t, func(id string) answer { return c.call(t, "GET", "/jobs/"+id+"/results/nothing") })
 	j := c.submit(t, "cross")
-	c.call(t, "GET", "/jobs/"+j.JobID+"/results/nothing").want(t, http.StatusConflict)
 	c.finish(t, j.JobID)
 
 	var results status.Results

@@ -131,11 +131,12 @@ func TestThePredecessorsScripts(t *testing.T) {
 	s.client.Timeout = 0 // the stream has no end by time
 
 	t.Run("health", func(t *testing.T) {
-		_, health := s.send(t, "GET", "/health", nil)
+		var health, ready object
+		s.well(t, "/health").into(t, &health)
 		if has(t, "the health", health, "status db_available k8s_available timestamp"); health["status"] != "healthy" {
 			t.Errorf("the service is %v", health)
 		}
-		if _, ready := s.send(t, "GET", "/ready", nil); ready["status"] != "ready" {
+		if s.well(t, "/ready").into(t, &ready); ready["status"] != "ready" {
 			t.Errorf("it is %v", ready)
 		}
 	})

@@ -37,32 +37,16 @@ func TestRegressions(t *testing.T) {
 		}
 	})
 	t.Run("a form with a long preamble is answered, even when all of it is sent first", func(t *testing.T) {
-		form, contentType := formUpTo(t, 1000)
-		line := strings.Repeat("x", 78) + "\r\n"
-		body := io.MultiReader(strings.NewReader(strings.Repeat(line, 16<<20/len(line))), form)
-		conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := fmt.Fprintf(
-			conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", c.key, contentType,
-			20<<20,
-		); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second) // the answer is there before the body
-		if _, err := io.Copy(conn, body); err != nil {
-			t.Fatalf("sending the form: %v", err)
-		}
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatalf("reading the answer: %v", err)
-		}
-		var p rest.Problem
-		if err := json.NewDecoder(response.Body).Decode(&p); err != nil || response.StatusCode != http.StatusBadRequest ||
-			!strings.Contains(p.Detail, "text before the first part") {
-			t.Errorf("answered %s with %+v, %v", response.Status, p, err)
+		// A machine so busy that the client is silent for some seconds makes the service close the connection: then it sends again.
+		const silence = 2 * time.Second
+		again := true
+		for attempt := 1; again; attempt++ {
+			began := time.Now()
+			status, p, err := c.longPreamble(t)
+			again = attempt < 10 && err != nil && time.Since(began) > time.Second+silence
+			if !again && (err != nil || status != http.StatusBadRequest || !strings.Contains(p.Detail, "text before the first part")) {
+				t.Errorf("answered %d with %+v, %v", status, p, err)
+			}
 		}
 	})
 	t.Run("a zip sent as text is explained", func(t *testing.T) {
@@ -115,6 +99,35 @@ func TestRegressions(t *testing.T) {
 		send("https://receiver.invalid/a").want(t, http.StatusOK)
 		send("https://receiver.invalid/b").want(t, http.StatusUnprocessableEntity)
 	})
+}
+
+// longPreamble sends a form with a long preamble, and reads the answer after that.
+func (c *tenantClient) longPreamble(t *testing.T) (status int, p rest.Problem, err error) {
+	t.Helper()
+	form, contentType := formUpTo(t, 1000)
+	line := strings.Repeat("x", 78) + "\r\n"
+	body := io.MultiReader(strings.NewReader(strings.Repeat(line, 16<<20/len(line))), form)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(
+		conn, "POST /jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", c.key, contentType,
+		20<<20,
+	); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // the answer is there before the body
+	if _, err := io.Copy(conn, body); err != nil {
+		return 0, p, fmt.Errorf("sending the form: %w", err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, p, fmt.Errorf("reading the answer: %w", err)
+	}
+	err = json.NewDecoder(response.Body).Decode(&p)
+	return response.StatusCode, p, err
 }
 
 // Restarting the service does not use up the attempts of active jobs.

@@ -93,9 +93,11 @@ func testReplay(t *testing.T, s *service) {
 	if frames := c.framesOf(t, x); len(frames) < 60 {
 		t.Errorf("%d frames", len(frames))
 	}
-	several := c.call(t, "GET", fmt.Sprintf("%s?count=%d", segmentPath(j.JobID, x.Attempt, 0), len(x.Segments))).want(t, http.StatusOK)
-	if !bytes.HasPrefix(several.body, live.body) || len(several.body) != recordedBytes(x) {
-		t.Errorf("%d segments at once are %d bytes, want %d", len(x.Segments), len(several.body), recordedBytes(x))
+	first := x
+	first.Segments = x.Segments[:min(len(x.Segments), 100)] // as many as one answer has
+	several := c.call(t, "GET", fmt.Sprintf("%s?count=%d", segmentPath(j.JobID, x.Attempt, 0), len(first.Segments))).want(t, http.StatusOK)
+	if !bytes.HasPrefix(several.body, live.body) || len(several.body) != recordedBytes(first) {
+		t.Errorf("%d segments at once are %d bytes, want %d", len(first.Segments), len(several.body), recordedBytes(first))
 	}
 	c.call(t, "DELETE", "/jobs/"+j.JobID).want(t, http.StatusOK)
 	if j = c.finish(t, j.JobID); j.Status != job.Cancelled {
@@ -120,7 +122,7 @@ func testReplay(t *testing.T, s *service) {
 		t.Fatal(err)
 	}
 	prefix := artifact.LiveReplay(artifact.ResultsOf(namespaceOf(t, j), j.JobID))
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		left := 0
 		if err := store.List(t.Context(), prefix, func(artifact.Object) bool { left++; return true }); err != nil {
 			t.Fatal(err)

@@ -70,7 +70,7 @@ func digestOf(data string) string {
 }
 
 func testScenarios(t *testing.T, s *service) {
-	c := s.register(t)
+	c := s.register(t, `"max_concurrent_jobs": 1`)
 	corridor := zipOf(t, "corridor")
 	var first, second submit.StoredScenario
 	c.send(
@@ -107,7 +107,9 @@ func testScenarios(t *testing.T, s *service) {
 		t.Errorf("the demand is %+v", d)
 	}
 
-	// A job of the stored scenario is like a job of the zip, however the scenario is named.
+	// A job of the stored scenario is like a job of the zip, however the scenario is named. The jobs wait for another, so that none has ended
+	// when the scenario is to be deleted.
+	blocker := c.submitEndless(t)
 	var jobs [3]rest.Job
 	c.sendJSON(
 		t, "/jobs/s3", fmt.Sprintf(`{"scenario_id": "a", "cpu_request": 1, "scenario": %q}`, first.ID),
@@ -126,6 +128,7 @@ func testScenarios(t *testing.T, s *service) {
 	if p := c.call(t, "DELETE", "/scenarios/"+first.ID).want(t, http.StatusConflict).problem(t); len(p.Errors) == 0 {
 		t.Errorf("the refusal names no jobs: %+v", p)
 	}
+	c.call(t, "DELETE", "/jobs/"+blocker.JobID).want(t, http.StatusOK)
 	for _, j := range jobs {
 		if j := c.finish(t, j.JobID); j.Status != job.Succeeded {
 			t.Errorf("%s ended %s: %s", j.ScenarioID, j.Status, deref(j.Error))

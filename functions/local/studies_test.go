@@ -153,7 +153,7 @@ func (c *tenantClient) followStudy(t testing.TB, id string) <-chan string {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.key)
-	response, err := c.client.Do(r)
+	response, err := (&http.Client{Transport: c.client.Transport}).Do(r) // it may last longer than other calls
 	if err != nil {
 		t.Fatal(err)
 	}

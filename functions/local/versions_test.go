@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/logs"
 	"github.com/sumo-k8/sumo-k8/functions/status"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -164,9 +165,7 @@ func TestVersionsOfOneMachineAreFoundAndSaid(t *testing.T) {
 	}
 	program := func(script string) string {
 		path := filepath.Join(t.TempDir(), "sumo-run")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		localtest.WriteProgram(t, path, "#!/bin/sh\n"+script+"\n")
 		return path
 	}
 	packaged, none := program("echo 1.15.0"), program("exit 1")

@@ -174,7 +174,7 @@ func TestATableIsClosedWhateverIsAskedOfIt(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			in.Call(t, method, "/jobs/"+id+"/tables/fcd?format="+format, "", in.acme).Want(t, http.StatusOK)
 			// The last byte has arrived here before the function is through.
-			for deadline := time.Now().Add(10 * time.Second); opened.open.Load() != 0; time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); opened.open.Load() != 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatalf("%s of %s leaves %d answers of the store open", method, format, opened.open.Load())
 				}

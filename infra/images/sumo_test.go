@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -33,10 +34,12 @@ func TestAnImageHoldsWhatItsSUMOLoads(t *testing.T) {
 			if err == nil {
 				err = os.MkdirAll(filepath.Dir(name), 0o755)
 			}
-			if err == nil {
-				err = os.WriteFile(name, content, f.Mode)
-			}
 			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Mode.Perm()&0o111 != 0 {
+				localtest.WriteProgram(t, name, string(content))
+			} else if err := os.WriteFile(name, content, f.Mode); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -224,7 +224,7 @@ func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestAServiceThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, says(200, aJob))
-	s.Close()
+	s.URL = "http://127.0.0.1:1" // where nobody listens, and nobody else is given the port
 	api := s.client(t)
 	repeated := 0
 	api.options.Retrying = func(error, time.Duration) { repeated++ }

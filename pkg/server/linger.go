@@ -23,19 +23,26 @@ const (
 
 type connKey struct{}
 
+// lingerLimits are lingerSilence and lingerTime.
+type lingerLimits struct{ silence, whole time.Duration }
+
 // lingering is a listener whose connections linger where a request's body was not read to its end.
-type lingering struct{ net.Listener }
+type lingering struct {
+	net.Listener
+	limits lingerLimits
+}
 
 func (l lingering) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &lingeringConn{Conn: c}, nil
+	return &lingeringConn{Conn: c, limits: l.limits}, nil
 }
 
 type lingeringConn struct {
 	net.Conn
+	limits lingerLimits
 	unread atomic.Bool // whether the client may still be sending a body
 }
 
@@ -50,19 +57,20 @@ func (c *lingeringConn) CloseWrite() error {
 // Close lingers if a body is unread. A second call stops that.
 func (c *lingeringConn) Close() error {
 	if c.unread.Swap(false) && c.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, time.Now().Add(lingerTime)}, lingerBytes) // however it ends
+		_, _ = io.CopyN(io.Discard, &untilSilent{c.Conn, c.limits.silence, time.Now().Add(c.limits.whole)}, lingerBytes) // however it ends
 	}
 	return c.Conn.Close()
 }
 
-// untilSilent reads until the client is silent for lingerSilence, and not beyond end.
+// untilSilent reads until the client is silent for so long, and not beyond end.
 type untilSilent struct {
 	net.Conn
-	end time.Time
+	silence time.Duration
+	end     time.Time
 }
 
 func (u *untilSilent) Read(p []byte) (int, error) {
-	deadline := time.Now().Add(lingerSilence)
+	deadline := time.Now().Add(u.silence)
 	if deadline.After(u.end) {
 		deadline = u.end
 	}

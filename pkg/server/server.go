@@ -48,12 +48,13 @@ type Shutdown struct {
 
 // Serve answers on listener until ctx ends, and then shuts down as configured.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, shutdown Shutdown, log zerolog.Logger) error {
-	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, shutdown}, log)
+	return serve(ctx, listener, handler, timeouts{headerTimeout, bodyTimeout, shutdown, lingerLimits{lingerSilence, lingerTime}}, log)
 }
 
 type timeouts struct {
 	headers, body time.Duration
 	shutdown      Shutdown
+	linger        lingerLimits
 }
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, limits timeouts, log zerolog.Logger) error {
@@ -73,7 +74,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, lim
 	}
 	linger(srv, drainer)
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(lingering{listener}) }()
+	go func() { failed <- srv.Serve(lingering{listener, limits.linger}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving HTTP: %w", err)

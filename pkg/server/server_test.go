@@ -26,7 +26,15 @@ type running struct {
 	log          *bytes.Buffer // to be read after the end
 }
 
+// usual are the limits of Serve.
+var usual = lingerLimits{lingerSilence, lingerTime}
+
 func run(t *testing.T, handler http.HandlerFunc, headers, grace time.Duration) *running {
+	t.Helper()
+	return runWith(t, handler, timeouts{headers, patience, Shutdown{Grace: grace}, usual})
+}
+
+func runWith(t *testing.T, handler http.HandlerFunc, limits timeouts) *running {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,7 +46,7 @@ func run(t *testing.T, handler http.HandlerFunc, headers, grace time.Duration) *
 		log: &bytes.Buffer{},
 	}
 	go func() {
-		r.ended <- serve(ctx, listener, handler, timeouts{headers, patience, Shutdown{Grace: grace}}, zerolog.New(r.log))
+		r.ended <- serve(ctx, listener, handler, limits, zerolog.New(r.log))
 	}()
 	t.Cleanup(stop)
 	return r
@@ -227,7 +235,7 @@ func TestAClientWhoseBodyDoesNotComeIsAnsweredAndCutOff(t *testing.T) {
 				}
 			}
 			w.WriteHeader(http.StatusTeapot)
-		}), timeouts{patience, 20 * time.Millisecond, Shutdown{Grace: patience}}, zerolog.Nop())
+		}), timeouts{patience, 20 * time.Millisecond, Shutdown{Grace: patience}, usual}, zerolog.Nop())
 	}()
 	for _, path := range []string{"/reads", "/does-not"} {
 		conn, err := net.Dial("tcp", listener.Addr().String())
@@ -301,7 +309,8 @@ func TestRequestsAreTakenUntilNoneComeAnyLonger(t *testing.T) {
 	ended := make(chan error, 1)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") })
 	go func() {
-		ended <- serve(ctx, listener, handler, timeouts{patience, patience, Shutdown{Quiet: 2 * time.Second, Grace: patience}}, zerolog.Nop())
+		// Quiet is ample for the requests below to come in it on a busy machine.
+		ended <- serve(ctx, listener, handler, timeouts{patience, patience, Shutdown{10 * time.Second, patience}, usual}, zerolog.Nop())
 	}()
 	send := func(agent string) (int, bool) {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", url+"/ready", nil)

@@ -407,7 +407,7 @@ async function recordingOf(frames, more) {
 }
 
 const settle = async (r, time) => {
-	for (let i = 0; i < 200 && !r.ready(time); i++) {
+	for (const end = Date.now() + 60_000; Date.now() < end && !r.ready(time); ) {
 		r.need(time, 0);
 		await new Promise((resolve) => setTimeout(resolve, 5));
 	}

@@ -155,7 +155,7 @@ func testConfinement(t *testing.T, c *cluster) {
 	}
 	for what, address := range refused {
 		// Policies do not apply to the node: its connections show that something listens, and that policies refuse the others.
-		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
+		connection, err := net.DialTimeout("tcp", address, patience)
 		if err != nil {
 			t.Fatalf("%s is unreachable even without policies: %v", what, err)
 		}
@@ -212,7 +212,7 @@ func testTakenOver(t *testing.T, c *cluster) {
 		"read /proc/1/environ", "become /bin/sh", "memory",
 	}
 	for _, address := range []string{postgres, store} { // the pod reaches the store: Argo's container fetches the scenario there
-		connection, err := net.DialTimeout("tcp", address, 3*time.Second)
+		connection, err := net.DialTimeout("tcp", address, patience)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -209,9 +210,7 @@ func TestTheInterpreterIsFoundWithoutLinks(t *testing.T) {
 		t.Errorf("by a link it is %v (%v), not %v", again, err, found)
 	}
 	other := filepath.Join(t.TempDir(), "python")
-	if err := os.WriteFile(other, []byte("#!/bin/sh\nprintf '/x\\npypy\\n3\\n11\\n'\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	localtest.WriteProgram(t, other, "#!/bin/sh\nprintf '/x\\npypy\\n3\\n11\\n'\n")
 	if _, err := FindInterpreter(t.Context(), other); err == nil || !strings.Contains(err.Error(), "no CPython 3") {
 		t.Errorf("another kind of Python: %v", err)
 	}

@@ -336,7 +336,19 @@ func TestAnInterruptCancelsTheJobs(t *testing.T) {
 	server := newFakeServer(t)
 	server.outcome = map[string]string{"corridor": "RUNNING", "square": "RUNNING"}
 	ctx, interrupt := context.WithCancel(t.Context())
-	time.AfterFunc(500*time.Millisecond, interrupt)
+	defer interrupt()
+	followed := func() bool {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		return len(server.polls) == 2
+	}
+	go func() { // once both jobs are submitted and followed
+		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+			if followed() {
+				interrupt()
+			}
+		}
+	}()
 	var stdout bytes.Buffer
 	code := run(ctx, []string{"--url", server.URL, "--admin-key", testAdminKey,
 		"--networks", networks(t, "corridor", "square"), "--out", t.TempDir()}, &stdout, testTime)

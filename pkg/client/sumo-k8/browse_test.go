@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 )
 
 func TestBrowserCall(t *testing.T) {
@@ -67,10 +69,8 @@ func terminal(t *testing.T) *os.File {
 func (u *user) opened(wait time.Duration, args ...string) string {
 	u.t.Helper()
 	seen := filepath.Join(u.t.TempDir(), "seen")
-	browser := u.file("browser", []byte("#!/bin/sh\necho \"$1\" >"+seen+".part\nmv "+seen+".part "+seen+"\n"))
-	if err := os.Chmod(browser, 0o700); err != nil {
-		u.t.Fatal(err)
-	}
+	browser := filepath.Join(u.t.TempDir(), "browser")
+	localtest.WriteProgram(u.t, browser, "#!/bin/sh\necho \"$1\" >"+seen+".part\nmv "+seen+".part "+seen+"\n")
 	u.env["BROWSER"] = browser
 	defer delete(u.env, "BROWSER")
 	code := run(u.t.Context(), args, strings.NewReader(""), terminal(u.t), io.Discard, func(name string) string { return u.env[name] })

@@ -88,7 +88,7 @@ func testReplay(t *testing.T, s *service.Server) {
 	says(t, page, "/#/jobs/"+id+"/map")
 	says(t, shown.stderr, "Recorded from 0 s to 95 s every 5 s; ", " in all, with 0 events.")
 
-	if got := u.opened(10*time.Second, "replay", id); got != page {
+	if got := u.opened(time.Minute, "replay", id); got != page {
 		t.Errorf("on a terminal, %q is opened, want %q", got, page)
 	}
 	for _, flag := range []string{"--no-open", "--output=json"} {

@@ -353,8 +353,8 @@ func drip(conn net.Conn, piece string) {
 	}
 }
 
-// slow is the error of an attempt whose limit is two seconds.
-const slow = "The receiver did not answer within 2s."
+// slow is the error of an attempt whose time is up.
+const slow = "The receiver did not answer within 10s."
 
 func TestAReceiverCostsLittle(t *testing.T) {
 	t.Parallel()
@@ -451,16 +451,13 @@ func TestAReceiverCostsLittle(t *testing.T) {
 			t.Parallel()
 			r := receive(t, tt.answer)
 			p := poster(nil)
-			if tt.want.Error == slow {
-				p.limit = 2 * time.Second
-			}
 			start := time.Now()
 			a := p.Post(t.Context(), finished(r.URL+"/hook", delivery.Standard))
 			took := time.Since(start)
 			if diff := cmp.Diff(tt.want, a); diff != "" {
 				t.Errorf("attempt (-want +got):\n%s", diff)
 			}
-			if took > p.limit+5*time.Second { // on a machine that is busy
+			if took > p.limit+time.Minute { // on a machine that is busy; what drips has no end
 				t.Errorf("it took %s", took)
 			}
 			// A connection that is new is not tried twice, and no redirect is followed.
@@ -500,6 +497,13 @@ func listen(t *testing.T, address string, speak func(net.Conn)) (port string, ac
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port, accept(t, l, speak)
+}
+
+// accept serves each connection with speak.
+func accept(t *testing.T, l net.Listener, speak func(net.Conn)) (accepted *atomic.Int64) {
+	t.Helper()
 	t.Cleanup(func() { l.Close() })
 	accepted = &atomic.Int64{}
 	go func() {
@@ -515,8 +519,7 @@ func listen(t *testing.T, address string, speak func(net.Conn)) (port string, ac
 			}()
 		}
 	}()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return port, accepted
+	return accepted
 }
 
 var anAddress = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+|::`)
@@ -531,13 +534,7 @@ func TestAReceiverWithoutSoundTLSGetsNothing(t *testing.T) {
 	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
 	hanging, _ := listen(t, "127.0.0.1:0", func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	resets, _ := listen(t, "127.0.0.1:0", func(net.Conn) {})
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, nobody, _ := net.SplitHostPort(closed.Addr().String())
-	closed.Close()
-	dns := names(t, func(name string, _ int) string {
+	dns := names(t, func(name string) string {
 		return map[string]string{"hooks.example.com.": "127.0.0.1", "example.org.": "127.0.0.1"}[name]
 	})
 
@@ -557,7 +554,7 @@ func TestAReceiverWithoutSoundTLSGetsNothing(t *testing.T) {
 		},
 		"another host":   {"https://example.org:" + port, nil, "The receiver's TLS certificate is for another host."},
 		"an old version": {"https://127.0.0.1:" + oldTLS(t), nil, handshake},
-		"nobody there":   {"https://127.0.0.1:" + nobody, nil, "The receiver refuses connections."},
+		"nobody there":   {"https://127.0.0.1:1", nil, "The receiver refuses connections."},
 		"no such name":   {"https://nowhere.example.com:" + port, nil, "The host name has no address."},
 		"no name server": {"https://hooks.example.com:" + port, func(c *Config) {
 			c.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -573,9 +570,6 @@ func TestAReceiverWithoutSoundTLSGetsNothing(t *testing.T) {
 					tt.change(c)
 				}
 			})
-			if tt.want == slow {
-				p.limit = 2 * time.Second
-			}
 			a := p.Post(t.Context(), finished(tt.url, delivery.Standard))
 			if diff := cmp.Diff(delivery.Attempt{Error: tt.want, Down: true}, a); diff != "" {
 				t.Errorf("attempt (-want +got):\n%s", diff)
@@ -602,8 +596,8 @@ func oldTLS(t *testing.T) (port string) {
 	return port
 }
 
-// names is a resolver whose only name server is the test. answer returns the IPv4 address of a name for its n-th look-up, from 1, or "".
-func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
+// names is a resolver whose only name server is the test. answer returns the IPv4 address of a name, or "".
+func names(t *testing.T, answer func(name string) string) *net.Resolver {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -611,7 +605,6 @@ func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	go func() {
-		asked := map[string]int{}
 		for buffer := make([]byte, 1500); ; {
 			n, from, err := server.ReadFrom(buffer)
 			if err != nil {
@@ -623,10 +616,7 @@ func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
 			}
 			q := m.Questions[0]
 			m.Response, m.Authoritative, m.Additionals = true, true, nil
-			if q.Type == dnsmessage.TypeA {
-				asked[q.Name.String()]++
-			}
-			switch addr := answer(q.Name.String(), max(asked[q.Name.String()], 1)); {
+			switch addr := answer(q.Name.String()); {
 			case addr == "":
 				m.RCode = dnsmessage.RCodeNameError
 			case q.Type == dnsmessage.TypeA:
@@ -648,25 +638,39 @@ func names(t *testing.T, answer func(name string, n int) string) *net.Resolver {
 const inside = "The host leads to an address that is not public, so nothing was sent. An operator can allow such receivers with " +
 	"WEBHOOK_ALLOW."
 
+// twoListeners listen on the same port of two addresses.
+func twoListeners(t *testing.T, address, other string) (first, second net.Listener, port string) {
+	t.Helper()
+	var err error
+	for range 100 { // a port that is free at one may be taken at the other
+		if first, err = net.Listen("tcp", address+":0"); err != nil {
+			break
+		}
+		_, port, _ = net.SplitHostPort(first.Addr().String())
+		if second, err = net.Listen("tcp", other+":"+port); err == nil {
+			return first, second, port
+		}
+		first.Close()
+	}
+	t.Fatal(err)
+	return nil, nil, ""
+}
+
 func TestANameIsCheckedWheneverItIsConnectedTo(t *testing.T) {
 	t.Parallel()
 	// 127.0.0.2 stands for a public address.
-	public, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(public.Addr().String())
+	public, private, port := twoListeners(t, "127.0.0.2", "127.0.0.1")
 	r := &httptest.Server{Listener: public, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	})}}
 	r.StartTLS()
 	t.Cleanup(r.Close)
-	_, reached := listen(t, "127.0.0.1:"+port, func(net.Conn) {})
+	reached := accept(t, private, func(net.Conn) {})
 
-	var lookups atomic.Int64
-	dns := names(t, func(_ string, n int) string {
-		lookups.Store(int64(n))
-		if n == 1 {
+	var attempt, lastLookup atomic.Int64 // resolvers may ask more often for one attempt
+	dns := names(t, func(string) string {
+		lastLookup.Store(attempt.Load())
+		if attempt.Load() == 1 {
 			return "127.0.0.2"
 		}
 		return "127.0.0.1"
@@ -676,17 +680,18 @@ func TestANameIsCheckedWheneverItIsConnectedTo(t *testing.T) {
 	})
 	d := finished("https://hooks.example.com:"+port+"/", delivery.Standard)
 	for i, want := range []delivery.Attempt{{Status: 200}, {Error: inside, Down: true}, {Error: inside, Down: true}} {
+		attempt.Add(1)
 		a := p.Post(t.Context(), d)
 		if diff := cmp.Diff(want, a); diff != "" {
 			t.Errorf("attempt %d (-want +got):\n%s", i+1, diff)
+		}
+		if lastLookup.Load() != attempt.Load() {
+			t.Errorf("attempt %d came without a look-up; the test needs one for each", i+1)
 		}
 		t.Logf("attempt %d: %+v", i+1, a)
 	}
 	if n := reached.Load(); n > 0 {
 		t.Errorf("%d connections reached the private address", n)
-	}
-	if lookups.Load() < 3 {
-		t.Errorf("%d look-ups; the test needs one for each attempt", lookups.Load())
 	}
 }
 
@@ -696,7 +701,7 @@ func TestAllowedHostsMayBeAnywhere(t *testing.T) {
 	_, port, _ := net.SplitHostPort(r.Listener.Addr().String())
 	p := poster(func(c *Config) {
 		c.Wall = NewWall([]string{"inside.example.com"}, nil)
-		c.Resolver = names(t, func(string, int) string { return "127.0.0.1" })
+		c.Resolver = names(t, func(string) string { return "127.0.0.1" })
 	})
 	for url, want := range map[string]delivery.Attempt{
 		"https://INSIDE.example.com:" + port:           {Status: 200},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -278,11 +277,6 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 
 func TestFaultsOfTheNetworkAreTriedAgain(t *testing.T) {
 	t.Parallel()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	server := func(speak http.HandlerFunc) string {
 		s := httptest.NewServer(speak)
 		t.Cleanup(s.Close)
@@ -290,7 +284,7 @@ func TestFaultsOfTheNetworkAreTriedAgain(t *testing.T) {
 	}
 	const unreachable = "Step Functions cannot be reached, or this service has no credentials for it; its operator can see more in the log."
 	for name, tt := range map[string]struct{ url, want string }{
-		"nobody there":          {"http://" + closed.Addr().String(), unreachable},
+		"nobody there":          {"http://127.0.0.1:1", unreachable},
 		"hangs":                 {server(hang), "Step Functions did not answer within 2s."},
 		"closes the connection": {server(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), unreachable},
 	} {
