@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 )
 
 // current is what images of this release print.
@@ -44,7 +44,7 @@ case "$*" in
 apply*) echo "namespace/sumo-k8 unchanged" ;;
 esac
 `
-	localtest.WriteProgram(t, filepath.Join(folder, "kubectl"), kubectl)
+	processtest.WriteProgram(t, filepath.Join(folder, "kubectl"), kubectl)
 	run := exec.CommandContext(t.Context(), "../infra/deploy.sh", "deploy/overlays/production/")
 	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "PATIENCE=60")
 	out, err := run.CombinedOutput()

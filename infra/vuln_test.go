@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 )
 
 func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
@@ -32,7 +32,7 @@ func TestVulnerabilitiesFailAndAMissingDatabaseIsReported(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
 			tool := "#!/bin/sh\n[ \"$1 $3\" = 'tool govulncheck' ] || exit 9\nshift 3\n" + test.govulncheck + "\n"
-			localtest.WriteProgram(t, filepath.Join(folder, "go"), tool)
+			processtest.WriteProgram(t, filepath.Join(folder, "go"), tool)
 			run := exec.CommandContext(t.Context(), "./vuln.sh")
 			run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "GOVULNDB="+test.database)
 			out, err := run.CombinedOutput()

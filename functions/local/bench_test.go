@@ -24,6 +24,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
@@ -277,7 +278,7 @@ func BenchmarkLogFollow(b *testing.B) {
 				`run=$(sed 's/.*"runs":\[{"id":"\([^"]*\)".*/\1/' "$2")` + "\n" + // of --runs, the first argument
 				"while [ \"$1\" != --out ]; do shift; done\nmkdir \"$2/$run\"\n" +
 				"echo '" + simulation.LogStart(began) + "' >\"$2/$run/log.txt\"\nexec sleep 3600\n"
-			localtest.WriteProgram(b, program, script)
+			processtest.WriteProgram(b, program, script)
 			pid, dir, c := benchService(b, func(s *Settings) { s.SumoRun = program })
 			id := c.submit(b, "square").JobID
 			c.await(b, id, running)

@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -29,7 +29,7 @@ func takenOver(t *testing.T) Settings {
 	}
 	hostile, wrapper := confinetest.Hostile(t), filepath.Join(t.TempDir(), "sumo-run")
 	script := fmt.Sprintf("#!/bin/sh\nSUMO_BINARY='%s' exec '%s' \"$@\"\n", hostile, settings.SumoRun)
-	localtest.WriteProgram(t, wrapper, script)
+	processtest.WriteProgram(t, wrapper, script)
 	settings.SumoRun = wrapper
 	return settings
 }
@@ -127,7 +127,7 @@ func TestConfinementIsWhatSumoRunPrints(t *testing.T) {
 		},
 		"it says other things": {`echo hello`, simulation.Confinement{}, "invalid character"},
 	} {
-		localtest.WriteProgram(t, program, "#!/bin/sh\n"+c.script+"\n")
+		processtest.WriteProgram(t, program, "#!/bin/sh\n"+c.script+"\n")
 		got, err := confinement(t.Context(), program, nil, confine.Require)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

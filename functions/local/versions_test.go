@@ -12,9 +12,9 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/functions/logs"
 	"github.com/sumo-k8/sumo-k8/functions/status"
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
@@ -165,7 +165,7 @@ func TestVersionsOfOneMachineAreFoundAndSaid(t *testing.T) {
 	}
 	program := func(script string) string {
 		path := filepath.Join(t.TempDir(), "sumo-run")
-		localtest.WriteProgram(t, path, "#!/bin/sh\n"+script+"\n")
+		processtest.WriteProgram(t, path, "#!/bin/sh\n"+script+"\n")
 		return path
 	}
 	packaged, none := program("echo 1.15.0"), program("exit 1")

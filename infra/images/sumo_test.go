@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/infra/images/oci"
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -38,7 +38,7 @@ func TestAnImageHoldsWhatItsSUMOLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			if f.Mode.Perm()&0o111 != 0 {
-				localtest.WriteProgram(t, name, string(content))
+				processtest.WriteProgram(t, name, string(content))
 			} else if err := os.WriteFile(name, content, f.Mode); err != nil {
 				t.Fatal(err)
 			}

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
-	"testing"
 
 	"github.com/gofrs/flock"
 )
@@ -17,18 +15,6 @@ import (
 // Build builds a program of this module, such as pkg/client/sumo-k8, as the file output.
 func Build(ctx context.Context, output, program string) error {
 	return run(command(ctx, output, packageOf(program)))
-}
-
-// WriteProgram writes a program, such as a script, that a test runs. A process that another test forks meanwhile would hold the file open
-// for writing, and exec would answer ETXTBSY.
-func WriteProgram(t testing.TB, path, text string) {
-	t.Helper()
-	syscall.ForkLock.RLock()
-	err := os.WriteFile(path, []byte(text), 0o755)
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func packageOf(program string) string { return "github.com/sumo-k8/sumo-k8/" + program }

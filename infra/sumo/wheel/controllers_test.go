@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -210,7 +210,7 @@ func TestTheInterpreterIsFoundWithoutLinks(t *testing.T) {
 		t.Errorf("by a link it is %v (%v), not %v", again, err, found)
 	}
 	other := filepath.Join(t.TempDir(), "python")
-	localtest.WriteProgram(t, other, "#!/bin/sh\nprintf '/x\\npypy\\n3\\n11\\n'\n")
+	processtest.WriteProgram(t, other, "#!/bin/sh\nprintf '/x\\npypy\\n3\\n11\\n'\n")
 	if _, err := FindInterpreter(t.Context(), other); err == nil || !strings.Contains(err.Error(), "no CPython 3") {
 		t.Errorf("another kind of Python: %v", err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 )
 
 func TestBrowserCall(t *testing.T) {
@@ -70,7 +70,7 @@ func (u *user) opened(wait time.Duration, args ...string) string {
 	u.t.Helper()
 	seen := filepath.Join(u.t.TempDir(), "seen")
 	browser := filepath.Join(u.t.TempDir(), "browser")
-	localtest.WriteProgram(u.t, browser, "#!/bin/sh\necho \"$1\" >"+seen+".part\nmv "+seen+".part "+seen+"\n")
+	processtest.WriteProgram(u.t, browser, "#!/bin/sh\necho \"$1\" >"+seen+".part\nmv "+seen+".part "+seen+"\n")
 	u.env["BROWSER"] = browser
 	defer delete(u.env, "BROWSER")
 	code := run(u.t.Context(), args, strings.NewReader(""), terminal(u.t), io.Discard, func(name string) string { return u.env[name] })

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 )
 
 // ordinary is the user as whom root runs a test once more: nobody, in all distributions.
@@ -41,7 +43,7 @@ func Again(t *testing.T) {
 	hostile := Hostile(t)
 	dir := OpenDir(t)
 	copied, scratch := filepath.Join(dir, "test"), filepath.Join(dir, "tmp")
-	WriteProgram(t, copied, binary)
+	processtest.WriteProgram(t, copied, string(binary))
 	if err := errors.Join(os.Mkdir(scratch, 0o700), os.Chown(scratch, ordinary, ordinary)); err != nil {
 		t.Fatal(err)
 	}
@@ -53,17 +55,6 @@ func Again(t *testing.T) {
 	t.Logf("%s", out)
 	if err != nil {
 		t.Error(err)
-	}
-}
-
-// WriteProgram writes a program or a script that a test starts. A process that another test forks while the file is open for writing would
-// hold it open too, and exec would answer ETXTBSY.
-func WriteProgram(t testing.TB, name string, program []byte) {
-	t.Helper()
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	if err := os.WriteFile(name, program, 0o755); err != nil {
-		t.Fatal(err)
 	}
 }
 

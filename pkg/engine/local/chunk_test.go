@@ -18,10 +18,10 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
-	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -414,7 +414,7 @@ func TestASumoRunThatEndsBeforeTheFirstRunFailsTheChunkAndOneThatIsKilledLosesIt
 		"exit 70": job.Failed, "exit 0": job.Failed, "kill -9 $$": "", "kill $$": "", "exit 31": "",
 	} {
 		program := filepath.Join(t.TempDir(), "sumo-run")
-		confinetest.WriteProgram(t, program, []byte("#!/bin/sh\n"+script+"\n"))
+		processtest.WriteProgram(t, program, "#!/bin/sh\n"+script+"\n")
 		b := newBench(t, func(c *local.Config) { c.SumoRun = program })
 		c := chunkOf("c", 3, 2)
 		b.startChunk(t, c, "")

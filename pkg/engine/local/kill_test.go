@@ -23,10 +23,10 @@ import (
 	"github.com/sumo-k8/sumo-k8/infra/local/localtest"
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
 	"github.com/sumo-k8/sumo-k8/pkg/engine/local"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
@@ -154,7 +154,7 @@ func TestAChunkSurvivesKillsAtRandomMoments(t *testing.T) {
 	counted.Binary = filepath.Join(scratch, "sumo")
 	started := filepath.Join(scratch, "started")
 	script := fmt.Sprintf("#!/bin/sh\necho x >>'%s'\nexec '%s' \"$@\"\n", started, r.sumo.Binary)
-	confinetest.WriteProgram(t, counted.Binary, []byte(script))
+	processtest.WriteProgram(t, counted.Binary, script)
 	d := deployment{Objects: settings, Engine: r.cfg, Chunk: r.study("disturbed", 1, runs), Record: filepath.Join(scratch, "record")}
 	d.Engine.Dir, d.Engine.Confinement = filepath.Join(localtest.Folder(t), "runs"), confine.Off
 	d.Engine.Installations = []release.Installation{counted}

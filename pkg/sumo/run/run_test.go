@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
@@ -157,7 +157,7 @@ SUMO='` + sumo.Binary + `'
 for arg; do case $arg in --summary-output=*) summary=${arg#*=} ;; esac; done
 begun() { until [ "$(stat -c %s "$summary" 2>/dev/null || echo 0)" -gt 30000 ]; do sleep 0.05; done; }
 ` + text + "\n"
-	confinetest.WriteProgram(t, name, []byte(text))
+	processtest.WriteProgram(t, name, text)
 	return name
 }
 

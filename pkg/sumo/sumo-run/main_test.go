@@ -20,7 +20,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
-	"github.com/sumo-k8/sumo-k8/pkg/confine/confinetest"
+	"github.com/sumo-k8/sumo-k8/pkg/process/processtest"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
@@ -367,7 +367,7 @@ func TestSumoWallStartsSUMO(t *testing.T) {
 	confinement := func(t *testing.T, wall string) ([]byte, error) {
 		t.Helper()
 		dir := t.TempDir()
-		confinetest.WriteProgram(t, filepath.Join(dir, "sumo-run"), text)
+		processtest.WriteProgram(t, filepath.Join(dir, "sumo-run"), string(text))
 		switch wall {
 		case "":
 		case "built":
@@ -377,7 +377,7 @@ func TestSumoWallStartsSUMO(t *testing.T) {
 				t.Fatalf("building sumo-wall: %v: %s", err, out)
 			}
 		default:
-			confinetest.WriteProgram(t, filepath.Join(dir, "sumo-wall"), []byte(wall))
+			processtest.WriteProgram(t, filepath.Join(dir, "sumo-wall"), wall)
 		}
 		cmd := exec.Command(filepath.Join(dir, "sumo-run"), "--print-confinement", "--confinement", "require")
 		cmd.Env = append(os.Environ(), asSumoRun+"=1", "SUMO_BINARY="+sumo.Binary, "SUMO_HOME="+sumo.Home)
