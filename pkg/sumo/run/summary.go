@@ -22,8 +22,8 @@ import (
 const versionTimeout = 10 * time.Second
 
 // summarise turns SUMO's outputs, which have these names, into numbers with units. It returns nil when there is not even one step.
-// Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed. The note, where it is not empty,
-// says which number is not what its name promises.
+// Means are over the trips that tripinfo has: those finished and, with unfinished_trips, all that departed. A note says which number is not
+// what its name promises.
 func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) (s *simulation.Summary, note string) {
 	// A run that was killed has no statistics, and prints none; the counts are then those of the summary's last complete step.
 	// Where the scenario has its outputs in a format that is not read here, numbers are those that SUMO prints.
