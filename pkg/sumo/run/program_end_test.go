@@ -29,11 +29,11 @@ func TestHowAProgramEnds(t *testing.T) {
 		"an exit code": {text: "import sys\nsys.exit(3)", reason: simulation.ControllerError, message: "exit code 3"},
 		"a signal":     {text: "import os\nos.abort()", reason: simulation.ControllerError, message: "crashed"},
 		// A program that does not try again for long may end before the refusal has come.
-		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'], numRetries=60)", reason: simulation.ControllerError,
+		"a file outside": {text: "import traci\ntraci.start(['sumo', '-n', '/etc/passwd'], numRetries=12)", reason: simulation.ControllerError,
 			message: "outside the run"},
 		"without end": {
 			text: "while True: pass", reason: simulation.DeadlineExceeded, message: "time limit",
-			change: func(r *Run) { r.Timeout = 4 * time.Second },
+			change: func(r *Run) { r.Timeout = 12 * time.Second }, // in which it has begun even on a busy machine
 		},
 		"much output": {
 			text: "f = open('big', 'wb')\nwhile True: f.write(bytes(1 << 20))", reason: simulation.OutputTooLarge, message: "may write",

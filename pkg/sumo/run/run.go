@@ -44,8 +44,8 @@ const DefaultHome = "/usr/share/sumo"
 const stopGrace = 10 * time.Second
 
 // pipeDelay bounds the wait for output after SUMO's end. Nothing can hold its pipes then, as its whole process group is
-// gone; the bound only makes a hang impossible.
-const pipeDelay = 5 * time.Second
+// gone; the bound only makes a hang impossible. A busy machine may take seconds to read what is left in them.
+const pipeDelay = 30 * time.Second
 
 // Names inside the output folder.
 const (
