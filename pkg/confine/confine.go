@@ -122,13 +122,9 @@ var ErrUnconfined = errors.New("this machine cannot confine programs")
 // Start starts cmd behind w, as process.Start does, and returns what confines it. It uses cmd's Path, Args, Env, Dir,
 // Stdout, Stderr and WaitDelay; standard input is /dev/null. An error that wraps ErrUnconfined names what is missing.
 func Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simulation.Confinement, error) {
-	if !entered {
-		return nil, simulation.Confinement{}, errNotEntered
-	}
 	var k Keep
 	defer k.Close()
-	p, _, err := k.begin(cmd, w, mode)
-	return p, k.plan, err
+	return k.Start(cmd, w, mode)
 }
 
 // begin starts cmd behind the strongest wall that the machine can put up, and keeps that. The file is nil unless the filter asks the warden

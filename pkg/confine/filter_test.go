@@ -62,6 +62,39 @@ func comparesNumbersWithNumbers(t *testing.T, p policy, pid uint64) {
 	}
 }
 
+// TestAFilterIsMadeBeforeItsProcessIsKnown compares one that has got its process later, on the way through an order, with one that is made
+// for the process.
+func TestAFilterIsMadeBeforeItsProcessIsKnown(t *testing.T) {
+	t.Parallel()
+	const pid = 1<<22 - 1
+	want, err := simulatorPolicy(pid).filter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := simulatorPolicy(ownPid).filter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := made.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got filter
+	if err := got.UnmarshalText(text); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(made, got); diff != "" {
+		t.Errorf("the order changes it (-want +got):\n%s", diff)
+	}
+	got.setPid(pid)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the process is set elsewhere (-want +got):\n%s", diff)
+	}
+	if err := got.UnmarshalText(text[:len(text)-4]); err == nil {
+		t.Error("a part of a filter passes for one")
+	}
+}
+
 // newJudge returns a function that asks a policy's filter about a call.
 func newJudge(t *testing.T, p policy) func(name string, args [6]uint64) bool {
 	t.Helper()
