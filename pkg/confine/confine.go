@@ -26,6 +26,7 @@
 package confine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -189,7 +190,11 @@ type order struct {
 	Made bool `json:"made"`
 }
 
-// answer is the child's report of why it did not become the program; a child that succeeds closes the pipe without one.
+// raised is what the child says when its wall is up. A child that then becomes the program closes the pipe without an answer; one that is
+// killed on the way closes it too.
+const raised = "+"
+
+// answer is the child's report of why it did not become the program.
 type answer struct {
 	Part    string `json:"part"` // the part of the wall that failed; empty when the program itself did
 	Message string `json:"message"`
@@ -286,6 +291,9 @@ func (k *Keep) start(cmd *exec.Cmd, w Wall) (p *process.Process, listener *os.Fi
 		}
 		return nil, nil, err
 	}
+	if plan.Namespace && k.mounts == nil {
+		k.mounts = mountsOf(p)
+	}
 	if err := await(report, p, cmd.Path); err != nil || receive == nil {
 		return p, nil, err
 	}
@@ -299,7 +307,8 @@ func (k *Keep) start(cmd *exec.Cmd, w Wall) (p *process.Process, listener *os.Fi
 // await reads the child's answer; the pipe is closed when it becomes the program.
 func await(report io.Reader, p *process.Process, path string) error {
 	text, err := io.ReadAll(report)
-	if err == nil && len(text) == 0 {
+	text, up := bytes.CutPrefix(text, []byte(raised))
+	if err == nil && up && len(text) == 0 {
 		return nil
 	}
 	p.Kill()

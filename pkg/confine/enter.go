@@ -86,6 +86,9 @@ func become(text string) answer {
 			return answer{Part: step.part, Message: err.Error()}
 		}
 	}
+	if _, err := unix.Write(answerFD, []byte(raised)); err != nil {
+		return answer{Message: err.Error()}
+	}
 	err := syscall.Exec(o.Path, o.Args, o.Env)
 	errno, _ := errors.AsType[syscall.Errno](err)
 	return answer{Errno: int(errno), Message: err.Error()}

@@ -36,8 +36,12 @@ func (k *Keep) Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simula
 	}
 	if k.of == of {
 		p, _, err := k.start(cmd, w)
+		if err == nil {
+			return p, k.plan, nil
+		}
+		k.Close()
 		if _, wall := errors.AsType[*wallError](err); !wall {
-			return p, k.plan, err
+			return nil, simulation.Confinement{}, err
 		}
 	}
 	p, _, err := k.begin(cmd, w, mode)
@@ -45,7 +49,7 @@ func (k *Keep) Start(cmd *exec.Cmd, w Wall, mode Mode) (*process.Process, simula
 		k.Close()
 		return nil, simulation.Confinement{}, err
 	}
-	k.of, k.mounts = of, mountsOf(p, k.plan)
+	k.of = of
 	return p, k.plan, nil
 }
 
@@ -88,9 +92,11 @@ func (k *Keep) make(cmd *exec.Cmd, w Wall, plan simulation.Confinement) (*proces
 	return k.start(cmd, w)
 }
 
-// mountsOf is the mount namespace that a program has made for itself, or nil where it cannot be had, so that the next one makes its own.
-func mountsOf(p *process.Process, plan simulation.Confinement) *os.File {
-	if !plan.Namespace || os.Geteuid() != 0 { // an ordinary user's belongs to a user namespace
+// mountsOf is the mount namespace in which a process has just been started, or nil where it cannot be had, so that the next one gets its
+// own. It is to be used only once that process has said that its wall is up. An ordinary user's belongs to a user namespace, and cannot be
+// entered alone.
+func mountsOf(p *process.Process) *os.File {
+	if os.Geteuid() != 0 {
 		return nil
 	}
 	mounts, err := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", p.Pid()))
