@@ -417,6 +417,26 @@ func TestEmissionsOfAPartOfTheTripsAreSaidToBe(t *testing.T) {
 	}
 }
 
+// A run that is killed may leave a trip that is cut off before its emissions.
+func TestATripThatIsCutOffIsNotSaidToLackItsEmissions(t *testing.T) {
+	t.Parallel()
+	const step, trip = `<summary><step time="1.00" inserted="2" running="1"/>`, `<tripinfo id="a"><emissions CO2_abs="2"/></tripinfo>`
+	for text, want := range map[string]bool{trip + `<tripinfo id="b">`: false, trip + `<tripinfo id="b"/></tripinfos>`: true} {
+		r := Run{Out: t.TempDir()}
+		for name, content := range map[string]string{"summary.xml": step, "tripinfo.xml": "<tripinfos>" + text} {
+			if err := os.WriteFile(filepath.Join(r.Out, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, note := r.summarise(scenario.Config{Path: "x"}, fate{observed: observed{version: "1"}}, map[simulation.Output]string{
+			simulation.OutputSummary: "summary.xml", simulation.OutputTripinfo: "tripinfo.xml",
+		})
+		if (note != "") != want {
+			t.Errorf("%s: %q", text, note)
+		}
+	}
+}
+
 func TestOnlyTheEndOfASummaryIsRead(t *testing.T) {
 	t.Parallel()
 	r := Run{Out: t.TempDir()}

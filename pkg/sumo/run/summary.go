@@ -110,7 +110,10 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 	add("wall_time", &wall)
 	add("real_time_factor", f.realTime)
 	add("vehicle_updates_per_second", f.updates)
-	return s, totals.partly()
+	if err == nil { // else the last trip may be cut off before its emissions
+		note = totals.partly()
+	}
+	return s, note
 }
 
 // finished is how many vehicles have arrived. The summary's last step can be minutes before the end (summary-output.period), or be missing;
