@@ -6,7 +6,7 @@
 //
 //	out/<run>/            what a run leaves, written by sumo-run; outcome.json is moved there last, and nothing changes afterwards
 //	out/<run>/replay/     while a recorded run goes on: its segments by number, and index.json, a replay.Index of those that are there
-//	out/<run>.progress    "N/1000", while the run goes on
+//	out/<run>.progress    "N/1000", while the run goes on, once there is progress
 //	out/lock              held exclusively (flock) as long as sumo-run lives
 //	desk/ready            a Ready, written by the keeper once; no run begins before
 //	desk/alive            touched by the keeper every AliveEvery
