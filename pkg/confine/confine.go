@@ -34,6 +34,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -236,6 +237,9 @@ func decode(text string, v any) error {
 // oneThread is the environment of that program, which does one thing after the other: Go starts it faster without further threads.
 var oneThread = []string{"GOMAXPROCS=1"}
 
+// transient is the environment of a child that becomes another program: exec frees all memory, so collecting it would only take time.
+var transient = append(slices.Clip(oneThread), "GOGC=off")
+
 // marker is argv[0] of a child that is to become another program.
 const marker = "sumo-k8-confine"
 
@@ -262,7 +266,7 @@ func (k *Keep) start(cmd *exec.Cmd, w Wall) (p *process.Process, listener *os.Fi
 	}
 	defer report.Close()
 	child := &exec.Cmd{
-		Path: starter(), Args: []string{marker, string(text)}, Env: oneThread,
+		Path: starter(), Args: []string{marker, string(text)}, Env: transient,
 		Stdout: cmd.Stdout, Stderr: cmd.Stderr, WaitDelay: cmd.WaitDelay,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}

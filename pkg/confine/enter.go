@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -46,9 +45,7 @@ func Enter() {
 	default:
 		return
 	}
-	// The wall applies to one thread. exec ends all others, and frees all memory: threads that collect garbage would only be in the way.
-	runtime.LockOSThread()
-	debug.SetGCPercent(-1)
+	runtime.LockOSThread() // the wall applies to one thread; exec ends all others
 	a := become(os.Args[1])
 	text, err := json.Marshal(a)
 	if err == nil {
