@@ -2,7 +2,6 @@ package chart
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"html"
 	"image/png"
@@ -185,7 +184,7 @@ const noValue = "No run has a value of this metric"
 
 // notes are what a reader has to know about the points that a plot shows.
 func (d *drawing) notes(points []int) (notes []string) {
-	var none, single, constant, incomplete, open []int
+	var none, single, constant, open []int
 	for _, p := range points {
 		e := d.estimates[p]
 		switch {
@@ -196,9 +195,6 @@ func (d *drawing) notes(points []int) (notes []string) {
 		case e.SD == 0:
 			constant = append(constant, p)
 		}
-		if d.fates[p].Incomplete() {
-			incomplete = append(incomplete, p)
-		}
 		if d.fates[p].Open > 0 {
 			open = append(open, p)
 		}
@@ -207,7 +203,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 	if len(none) == len(points) {
 		notes = append(notes, noValue+".")
 	}
-	if len(incomplete) > 0 {
+	if incomplete := d.incomplete(points); len(incomplete) > 0 {
 		notes = append(notes, d.missingNote(incomplete, ", so that what is left looks better than it is")+d.list(incomplete, func(p int) string {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
@@ -265,7 +261,7 @@ func (d *drawing) markEntry(text string, m mark) entry {
 
 // hollow is the entry for incomplete points, if there are any among points.
 func (d *drawing) hollow(points []int) []entry {
-	if !slices.ContainsFunc(points, func(p int) bool { return d.fates[p].Incomplete() }) {
+	if len(d.incomplete(points)) == 0 {
 		return nil
 	}
 	return []entry{d.markEntry("hollow: runs are missing", mark{colour: d.ink, hollow: true})}
@@ -363,6 +359,11 @@ func (d *drawing) all() []int {
 	return points
 }
 
+// incomplete are those of some points that lack runs.
+func (d *drawing) incomplete(points []int) []int {
+	return slices.DeleteFunc(slices.Clone(points), func(p int) bool { return !d.fates[p].Incomplete() })
+}
+
 // means is a metric over an axis, or at points side by side.
 func (d *drawing) means() (sheet, error) {
 	title := fmt.Sprintf("%s: means with %s intervals", d.Metric.Words(), d.percent())
@@ -441,301 +442,5 @@ func (d *drawing) boxes() (sheet, error) {
 	}, nil
 }
 
-// differences is a forest plot of the points against their baselines.
-func (d *drawing) differences() (sheet, error) {
-	c := d.data.Compare(d.Level, d.Baseline, []simulation.Measure{d.Metric})
-	r := d.rowPlot(inBrackets("Difference of "+lower(d.Metric.Words())+" to the baseline", d.unit()))
-	r.x.add(0)
-	n, notes := d.shown(len(c.All))
-	marks := map[study.Verdict]mark{
-		study.Lower: {shape: shapes[1], colour: d.palette[0], bold: true}, study.NotToldApart: {colour: d.faint, hollow: true},
-		study.ByItself: {shape: shapes[3], colour: d.palette[4], hollow: true}, study.Constant: {shape: shapes[2], colour: d.palette[2]},
-	}
-	marks[study.Higher] = marks[study.Lower]
-	one := oneBaseline(c.All)
-	seen := map[study.Verdict]bool{}
-	var points []int
-	for _, v := range c.All[:n] {
-		points = append(points, v.Point)
-		label := d.label(v.Point)
-		if !one && len(d.Baseline.Values) > 0 { // else the label says it all
-			label += " against " + d.label(v.Baseline)
-		}
-		m, drawn := marks[v.Verdict]
-		seen[v.Verdict] = true
-		if !drawn {
-			r.add(row{mean: math.NaN(), half: math.NaN()}, label, d.withMissing(fmt.Sprintf("n = %d: too few runs", v.N), v.Point))
-			continue
-		}
-		text := fmt.Sprintf("%s, n = %d", study.Quantity(v.Difference.Mean, v.Half, d.unit()), v.N)
-		if v.Half > 0 {
-			text = fmt.Sprintf("%s (%s to %s), n = %d", study.Quantity(v.Difference.Mean, v.Half, d.unit()),
-				study.Quantity(v.Difference.Mean-v.Half, v.Half, ""), study.Quantity(v.Difference.Mean+v.Half, v.Half, ""), v.N)
-		}
-		r.add(row{mean: v.Difference.Mean, half: v.Half, mark: m}, label, d.withMissing(text, v.Point))
-	}
-	r.plot.Add(rule{0, true, draw.LineStyle{Color: d.ink, Width: vg.Points(1)}})
-	s := sheet{
-		title:    fmt.Sprintf("%s: differences to the baseline, with %s intervals", d.Metric.Words(), d.percent()),
-		subtitle: d.subtitle("baseline: " + d.baseline(c)), panes: []pane{r.pane()},
-	}
-	left, right := "lower", "higher"
-	switch d.Metric.Better {
-	case simulation.LowerIsBetter:
-		left += " (better)"
-	case simulation.HigherIsBetter:
-		right += " (better)"
-	}
-	s.panes[0].above = &sides{0, "◄ " + left, right + " ►"}
-	if seen[study.Lower] || seen[study.Higher] {
-		text := fmt.Sprintf("told apart from chance, among all %d comparisons of the study", c.Family)
-		s.legend = append(s.legend, d.markEntry(text, marks[study.Lower]))
-	}
-	for _, e := range []struct {
-		verdict study.Verdict
-		text    string
-	}{
-		{study.ByItself, "told apart by itself, not among all comparisons"}, {study.NotToldApart, "not told apart from chance"},
-		{study.Constant, "every pair of runs differs by the same number: no test"},
-	} {
-		if seen[e.verdict] {
-			s.legend = append(s.legend, d.markEntry(e.text, marks[e.verdict]))
-		}
-	}
-	if len(c.All) == 0 {
-		notes = append(notes, "No point has a partner to be compared with.")
-	}
-	if len(seen) > 0 && (len(seen) != 1 || !seen[study.Unknown]) {
-		notes = append(notes, "Each interval is for its comparison alone; told apart is by p values that are adjusted by Holm's method.")
-	}
-	if len(c.Unmatched) > 0 {
-		notes = append(notes, "Without a partner at the baseline: "+d.list(c.Unmatched, func(int) string { return "" })+".")
-	}
-	for _, v := range c.All[:n] {
-		if !slices.Contains(points, v.Baseline) {
-			points = append(points, v.Baseline)
-		}
-	}
-	var incomplete []int
-	for _, p := range points {
-		if d.fates[p].Incomplete() {
-			incomplete = append(incomplete, p)
-		}
-	}
-	if len(incomplete) > 0 {
-		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
-	}
-	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
-	if n := len(c.Notes); n > mostNamed {
-		c.Notes = append(c.Notes[:mostNamed], fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
-	}
-	s.notes = slices.Concat(notes, c.Notes)
-	return s, nil
-}
-
-func oneBaseline(all []study.Comparison) bool {
-	return !slices.ContainsFunc(all, func(c study.Comparison) bool { return c.Baseline != all[0].Baseline })
-}
-
-// baseline names what points are compared with.
-func (d *drawing) baseline(c study.Comparisons) string {
-	if len(c.All) > 0 && oneBaseline(c.All) {
-		return d.label(c.All[0].Baseline)
-	}
-	return d.data.Study.Plan.BaselineWords(c.Baseline)
-}
-
-// convergence is the half width of the interval by the number of runs that count, in the order of the seeds.
-func (d *drawing) convergence() (sheet, error) {
-	runs := d.courses()
-	relative := d.Metric.Unit != "1"
-	aim := math.NaN()
-	if a := d.data.Study.Plan.Replications.Until; a != nil {
-		if half, ok := a.Absolute[d.Metric.Name]; ok {
-			relative, aim = false, half
-		} else if relative && slices.ContainsFunc(d.data.Reaches(), func(r study.Reach) bool { return r.Metric == d.Metric.Name }) {
-			aim = 100 * a.RelativeHalfWidth
-		}
-	}
-	p := d.plot("")
-	of := "mean"
-	if runs.differences {
-		of = "difference"
-	}
-	p.Y.Label.Text = inBrackets("Half width of the interval of the "+of, d.unit())
-	if relative {
-		p.Y.Label.Text = "Half width of the interval (% of the " + runs.base + ")"
-	}
-	p.X.Label.Text = "runs that count"
-	y, most := newSpan(), 2
-	y.add(0, 2*aim)
-	lines := make([]polyline, len(runs.all))
-	for i, c := range runs.all {
-		lines[i] = polyline{theme: d.theme, plain: true, spots: c.spots(d.Level, relative)}
-		for k, s := range lines[i].spots {
-			// The width with two or three runs is a multiple of all later ones, which would lie on the axis.
-			if s.x >= fewForBox || k == len(lines[i].spots)-1 {
-				y.add(1.2 * s.mean)
-			}
-			most = max(most, int(s.x))
-		}
-	}
-	// The widest at the end are named; of more lines nobody could follow one.
-	order := make([]int, len(lines))
-	for i := range order {
-		order[i] = i
-	}
-	last := func(i int) float64 {
-		if n := len(lines[i].spots); n > 0 {
-			return lines[i].spots[n-1].mean
-		}
-		return math.Inf(-1)
-	}
-	if len(lines) > MostRuns {
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(last(b), last(a)) })
-	}
-	var notes []string
-	s := sheet{
-		title: fmt.Sprintf("%s: half width of the %s interval by the number of runs", d.Metric.Words(), d.percent()), subtitle: d.subtitle(),
-	}
-	var none []int
-	for rank, i := range order {
-		switch {
-		case len(lines[i].spots) == 0:
-			none = append(none, runs.all[i].point)
-			continue
-		case rank >= MostRuns:
-			lines[i].style = draw.LineStyle{Color: d.fill(d.faint), Width: vg.Points(0.7)}
-		default:
-			lines[i].style = d.pattern(rank)
-			s.legend = append(s.legend, d.lineEntry(d.label(runs.all[i].point), lines[i].style, nil))
-		}
-	}
-	slices.Reverse(order) // those that are named lie on top
-	for _, i := range order {
-		p.Add(lines[i])
-	}
-	if rest := len(order) - MostRuns - len(none); rest > 0 {
-		notes = append(notes, fmt.Sprintf("Named are the %d points with the widest interval; the thin lines are %d others.", MostRuns, rest))
-	}
-	if len(none) > 0 && len(none) < len(lines) {
-		slices.Sort(none)
-		notes = append(notes, "No interval, which takes two runs: "+d.list(none, func(int) string { return "" })+".")
-	}
-	if !math.IsNaN(aim) {
-		style := draw.LineStyle{Color: d.ink, Width: vg.Points(1.6), Dashes: []vg.Length{2, 2}}
-		p.Add(rule{aim, false, style})
-		text := fmt.Sprintf("aim: %s", study.Quantity(aim, 0, d.unit()))
-		if relative {
-			text = fmt.Sprintf("aim: %g %%", aim)
-		}
-		s.legend = append(s.legend, d.lineEntry(text, style, nil))
-	}
-	y.set(&p.Y)
-	p.Y.Min = 0
-	if slices.ContainsFunc(lines, func(l polyline) bool { return len(l.spots) > 0 && l.spots[0].mean > p.Y.Max }) {
-		notes = append(notes, "Lines leave the plot at the top, where few runs make the interval wide.")
-	}
-	p.X.Min, p.X.Max = 1.5, float64(most)+0.5
-	p.X.Tick.Marker = wholeTicks{roundTicks(10)}
-	message := ""
-	if len(none) == len(lines) {
-		p.Y.Tick.Marker, message = plot.ConstantTicks{}, "No interval yet, which takes two runs of a point"
-	}
-	var incomplete []int
-	for i, f := range d.fates {
-		if f.Incomplete() {
-			incomplete = append(incomplete, i)
-		}
-	}
-	if len(incomplete) > 0 {
-		missing := func(p int) string { return ": " + d.missing(p) }
-		notes = append(notes, "Runs are missing, and count in no line: "+d.list(incomplete, missing)+".")
-	}
-	if d.data.Study.Plan.Replications.Until != nil {
-		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little too "+
-			"narrow.")
-	}
-	s.panes, s.notes = []pane{{plot: p, height: axisPane, message: message}}, notes
-	return s, nil
-}
-
 // axisPane is the height of a plot over an axis, in points.
 const axisPane = 270
-
-// courses are the values of a study in the order in which they came, one list for each line.
-type courses struct {
-	all         []course
-	differences bool
-	base        string // what a relative width is a share of
-}
-
-type course struct {
-	point  int
-	values []float64
-	base   float64 // what a relative width is a share of; NaN for the mean of the values so far
-}
-
-// courses are those of differences where the aim of the study is of differences, else those of means.
-func (d *drawing) courses() courses {
-	plan := d.data.Study.Plan
-	if a := plan.Replications.Until; a != nil && a.Of == "difference" && plan.Baseline != nil {
-		out := courses{differences: true, base: "baseline's mean"}
-		for _, c := range d.data.Compare(d.Level, *plan.Baseline, []simulation.Measure{d.Metric}).All {
-			out.all = append(out.all, course{
-				c.Point, statistics.Differences(d.data.Values(d.Metric.Name, c.Point), d.data.Values(d.Metric.Name, c.Baseline)), c.BaselineMean,
-			})
-		}
-		return out
-	}
-	out := courses{base: "mean"}
-	for i := range d.data.Points {
-		out.all = append(out.all, course{i, statistics.Present(d.data.Values(d.Metric.Name, i)), math.NaN()})
-	}
-	return out
-}
-
-// mostSteps bounds the points of a line of convergence.
-const mostSteps = 200
-
-// spots are the half widths with 2, 3, … of c's values; per cent if relative. The sums are Welford's: Note on a Method for Calculating
-// Corrected Sums of Squares and Products, Technometrics 4 (1962) 3.
-func (c course) spots(level *statistics.Level, relative bool) (spots []spot) {
-	mean, squares := 0.0, 0.0
-	every := 1 + len(c.values)/mostSteps
-	for i, v := range c.values {
-		n := i + 1
-		delta := v - mean
-		mean += delta / float64(n)
-		squares += delta * (v - mean)
-		if n < 2 || n%every != 0 && n != len(c.values) && n > 10 {
-			continue
-		}
-		half := level.Half(statistics.Sample{N: n, SD: math.Sqrt(squares / float64(n-1))})
-		if relative {
-			of := mean
-			if !math.IsNaN(c.base) {
-				of = c.base
-			}
-			half *= 100 / math.Abs(of)
-		}
-		if !math.IsNaN(half) && !math.IsInf(half, 0) {
-			spots = append(spots, spot{x: float64(n), mean: half})
-		}
-	}
-	return spots
-}
-
-// wholeTicks leaves out ticks between whole numbers.
-type wholeTicks struct{ of plot.Ticker }
-
-// Ticks implements plot.Ticker.
-func (w wholeTicks) Ticks(least, greatest float64) (ticks []plot.Tick) {
-	for _, t := range w.of.Ticks(least, greatest) {
-		if t.Value == math.Trunc(t.Value) {
-			t.Label = english.Sprintf("%.0f", t.Value)
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
-}
