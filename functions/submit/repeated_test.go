@@ -60,7 +60,7 @@ func TestARepeatedRequestIsAnsweredAsTheFirstTime(t *testing.T) {
 	var all []asked
 	begin := func(name, member string, status int, send func(...string) served.Answer) (id string) {
 		t.Helper()
-		first := send("Idempotency-Key: " + name).Want(t, status)
+		first := send("Idempotency-Key: "+name).Want(t, status)
 		if first.Header.Get("Idempotent-Replayed") != "" {
 			t.Errorf("%s: the first answer has the headers %v", name, first.Header)
 		}
