@@ -20,6 +20,12 @@ import (
 // upload submits a zip as old clients do: every field is text.
 func (in *installation) upload(t *testing.T, zip []byte, fields ...[2]string) served.Answer {
 	t.Helper()
+	return in.uploadWith(t, zip, nil, fields...)
+}
+
+// uploadWith is upload with further headers.
+func (in *installation) uploadWith(t *testing.T, zip []byte, headers []string, fields ...[2]string) served.Answer {
+	t.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for _, f := range append([][2]string{{"scenario_id", "s"}, {"cpu_request", "1"}, {"memory_gi", "1"}}, fields...) {
@@ -34,7 +40,7 @@ func (in *installation) upload(t *testing.T, zip []byte, fields ...[2]string) se
 	if err != nil || w.Close() != nil {
 		t.Fatal(err)
 	}
-	return in.Call(t, "POST", "/jobs", body.String(), "Content-Type: "+w.FormDataContentType(), in.key)
+	return in.Call(t, "POST", "/jobs", body.String(), append(headers, "Content-Type: "+w.FormDataContentType(), in.key)...)
 }
 
 func TestTheSecretOfAWebhookIsShownToWhoSubmits(t *testing.T) {

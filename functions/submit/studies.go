@@ -194,7 +194,7 @@ type createStudyBody struct {
 }
 
 type studyAnswer struct {
-	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created this study."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already created or extended this study."`
 	Body     rest.Study
 }
 
@@ -254,11 +254,11 @@ type extendStudyRequest struct {
 
 func (f *Function) extendStudy(ctx context.Context, runs *runReader, in *extendStudyRequest) (*studyAnswer, error) {
 	t := rest.TenantOf(ctx)
-	s, points, err := f.studies(runs).Extend(ctx, t, in.ID, in.Body, in.IdempotencyKey)
+	s, points, repeated, err := f.studies(runs).Extend(ctx, t, in.ID, in.Body, in.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	return &studyAnswer{Body: rest.StudyOf(s, points, f.room(t), f.Now())}, nil
+	return &studyAnswer{Replayed: rest.Replayed(repeated), Body: rest.StudyOf(s, points, f.room(t), f.Now())}, nil
 }
 
 type retryStudyRequest struct {
@@ -267,18 +267,19 @@ type retryStudyRequest struct {
 }
 
 type retryStudyAnswer struct {
-	Body struct {
+	Replayed string `header:"Idempotent-Replayed" doc:"true if the Idempotency-Key had already ordered these runs."`
+	Body     struct {
 		rest.StudySummary
 		Again int `json:"again" doc:"How many runs are made again, or for the first time; 0 if the Idempotency-Key had already ordered them."`
 	}
 }
 
 func (f *Function) retryStudy(ctx context.Context, runs *runReader, in *retryStudyRequest) (*retryStudyAnswer, error) {
-	s, again, err := f.studies(runs).Retry(ctx, rest.TenantOf(ctx), in.ID, in.IdempotencyKey)
+	s, again, repeated, err := f.studies(runs).Retry(ctx, rest.TenantOf(ctx), in.ID, in.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	out := &retryStudyAnswer{}
+	out := &retryStudyAnswer{Replayed: rest.Replayed(repeated)}
 	out.Body.StudySummary, out.Body.Again = rest.StudySummaryOf(s), again
 	return out, nil
 }

@@ -130,7 +130,7 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 	read, err := form.read(in.http, func(zip part, before *jobFields) (err error) {
 		about := scenario.About{Name: zip.name}
 		if before != nil { // what can be refused before the upload is refused before it
-			if _, err := f.check(t, before.Run, nil); err != nil {
+			if _, err := f.check(t, before.Run, nil); err != nil && !f.known(ctx, t, in.IdempotencyKey) {
 				return err
 			}
 			about.Config, about.Program = before.ConfigFile, before.program()
@@ -142,23 +142,22 @@ func (f *Function) submitForm(ctx context.Context, form *formReader[jobFields], 
 		return nil, err
 	}
 	fields := read.fields
-	if err := checkSource(read.uploaded, fields.urls(), fields.Scenario); err != nil {
-		return nil, err
+	asked := submission{
+		Run: fields.Run, scenario: fields.Scenario, urls: fields.urls(), warnings: rest.IgnoredFields(read.ignored), key: in.IdempotencyKey,
 	}
-	request, err := f.check(t, fields.Run, nil)
-	if err != nil {
-		return nil, err
+	if read.uploaded {
+		asked.uploaded = &stored
 	}
-	if !read.uploaded {
-		if stored, err = f.source(ctx, t, fields.urls(), fields.Scenario, fields.Run); err != nil {
-			return nil, err
-		}
+	return f.accept(ctx, t, asked)
+}
+
+// known reports whether a key has come with some request already: whether with this one shows when its upload has arrived.
+func (f *Function) known(ctx context.Context, t tenant.Tenant, key string) bool {
+	if key == "" {
+		return false
 	}
-	request.Warnings = rest.IgnoredFields(read.ignored)
-	if fields.Scenario == "" && !fields.program() {
-		chooseConfig(stored, &request)
-	}
-	return f.accept(ctx, t, stored, request, fields.Run, in.IdempotencyKey)
+	_, _, err := f.Intake.Repeated(ctx, t, &idempotency.Request{Key: key})
+	return problem.CodeOf(err) == problem.KeyReused
 }
 
 // chooseConfig chooses the first configuration of several, as the predecessor did, for a request that comes with its files and names none.
@@ -183,18 +182,55 @@ func (f *Function) check(t tenant.Tenant, r Run, hook *job.ProgressWebhook) (job
 	return request, f.Intake.Check(t, request)
 }
 
-// accept queues a checked request. The Idempotency-Key stands for asked, the request as the client wrote it.
-func (f *Function) accept(
-	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r job.Request, asked Run, key string,
-) (*submitAnswer, error) {
-	idem, err := idempotency.Of(key, "submit", struct {
+// submission is a request for a job as the client wrote it, which is what its Idempotency-Key stands for.
+type submission struct {
+	Run
+	hook *job.ProgressWebhook
+	// The scenario: what has come with the request, the id of a stored one, or where it is in S3.
+	uploaded *scenario.Scenario
+	scenario string
+	urls     []string
+	warnings []string // about the request itself
+	key      string
+}
+
+// idem is what s.key stands for; nil without one. What is in S3 may change, and is no part of the request.
+func (s submission) idem() (*idempotency.Request, error) {
+	subject := s.scenario + strings.Join(s.urls, "\n")
+	if s.uploaded != nil {
+		subject = s.uploaded.Digest
+	}
+	return idempotency.Of(s.key, "submit", struct {
 		Run
 		ProgressWebhook *job.ProgressWebhook `json:"progress_webhook,omitempty"`
-	}{asked, r.ProgressWebhook}, s.Digest)
+	}{s.Run, s.hook}, subject)
+}
+
+// accept checks and queues what is asked for.
+func (f *Function) accept(ctx context.Context, t tenant.Tenant, asked submission) (*submitAnswer, error) {
+	if err := checkSource(asked.uploaded != nil, asked.urls, asked.scenario); err != nil {
+		return nil, err
+	}
+	idem, err := asked.idem()
 	if err != nil {
 		return nil, err
 	}
-	return f.answer(f.Intake.Accept(ctx, t, s, r, idem))
+	if j, found, err := f.Intake.Repeated(ctx, t, idem); found || err != nil {
+		return f.answer(j, false, err)
+	}
+	request, err := f.check(t, asked.Run, asked.hook)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := f.source(ctx, t, asked)
+	if err != nil {
+		return nil, err
+	}
+	request.Warnings = asked.warnings
+	if asked.scenario == "" && !asked.program() {
+		chooseConfig(stored, &request)
+	}
+	return f.answer(f.Intake.Accept(ctx, t, stored, request, idem))
 }
 
 func (f *Function) answer(j job.Job, created bool, err error) (*submitAnswer, error) {
@@ -228,12 +264,15 @@ func checkSource(uploaded bool, urls []string, id string) error {
 		"Keep one of them.", fileField)
 }
 
-// source returns the stored scenario called id, or else stores one from S3, which r will run.
-func (f *Function) source(ctx context.Context, t tenant.Tenant, urls []string, id string, r Run) (scenario.Scenario, error) {
-	if id != "" {
-		return f.Scenarios.Store.Scenario(ctx, t.ID, id)
+// source returns the scenario of a submission, which it stores if it is in S3.
+func (f *Function) source(ctx context.Context, t tenant.Tenant, asked submission) (scenario.Scenario, error) {
+	switch {
+	case asked.uploaded != nil:
+		return *asked.uploaded, nil
+	case asked.scenario != "":
+		return f.Scenarios.Store.Scenario(ctx, t.ID, asked.scenario)
 	}
-	return f.Importer.Import(ctx, t, urls, scenario.About{Config: r.ConfigFile, Program: r.program()})
+	return f.Importer.Import(ctx, t, asked.urls, scenario.About{Config: asked.ConfigFile, Program: asked.program()})
 }
 
 // acceptUpload takes the zip of a request whose Content-Length is announced, or -1. An upload over the limit is refused with its
@@ -288,25 +327,12 @@ func (f *Function) submitS3(ctx context.Context, in *s3Request) (*submitAnswer, 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSource(false, urls, b.Scenario); err != nil {
-		return nil, err
-	}
 	if b.PremiumSim != nil && *b.PremiumSim {
 		b.Priority = job.High.String()
 	}
-	request, err := f.check(t, b.Run, b.webhook())
-	if err != nil {
-		return nil, err
-	}
-	stored, err := f.source(ctx, t, urls, b.Scenario, b.Run)
-	if err != nil {
-		return nil, err
-	}
-	request.Warnings = rest.WarningsOf(ctx)
-	if b.Scenario == "" && !b.program() {
-		chooseConfig(stored, &request)
-	}
-	return f.accept(ctx, t, stored, request, b.Run, in.IdempotencyKey)
+	return f.accept(ctx, t, submission{
+		Run: b.Run, hook: b.webhook(), scenario: b.Scenario, urls: urls, warnings: rest.WarningsOf(ctx), key: in.IdempotencyKey,
+	})
 }
 
 func (b s3RequestBody) urls() ([]string, error) {

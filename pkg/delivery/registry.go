@@ -43,11 +43,21 @@ type HookChange struct {
 // Add makes a hook with the first secret. A request that key stands for already returns the hook that it made, with created false;
 // key may be empty.
 func (r *Registry) Add(ctx context.Context, tenantID string, c HookChange, key string) (h Hook, created bool, err error) {
-	if err := r.enabled(); err != nil {
-		return Hook{}, false, err
-	}
 	idem, err := idempotency.Of(key, "create-webhook", c, "")
 	if err != nil {
+		return Hook{}, false, err
+	}
+	if idem != nil { // settings may have changed since
+		id, err := r.Store.MadeBy(ctx, tenantID, *idem)
+		if err != nil {
+			return Hook{}, false, err
+		}
+		if id != "" {
+			h, err = r.Store.Hook(ctx, tenantID, id)
+			return h, false, err
+		}
+	}
+	if err := r.enabled(); err != nil {
 		return Hook{}, false, err
 	}
 	h = Hook{

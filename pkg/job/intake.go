@@ -93,6 +93,8 @@ type Admission struct {
 type IntakeStore interface {
 	// Job returns one of the tenant's jobs, or problem.NotFound.
 	Job(ctx context.Context, tenantID, id string) (Job, error)
+	// JobOf returns the job that idem has made, or problem.KeyReused when idem's key was recorded for another payload.
+	JobOf(ctx context.Context, tenantID string, idem idempotency.Request) (j Job, found bool, err error)
 	// CreateJob stores j, QUEUED, with its first event in one transaction. When idem is not nil the transaction also
 	// records it, and a key that is already recorded wins: the job it made is returned with created false, or
 	// problem.KeyReused when it was recorded for another payload. What exceeds limits is problem.QueueFull or
@@ -223,8 +225,17 @@ func refused(items ...problem.Item) error {
 	return problem.New(problem.Invalid, "The job cannot be accepted: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
 }
 
+// Repeated returns the job that idem stands for already; nil stands for none. It is asked before anything about a request is judged:
+// limits, scenarios and releases change, and the answer to a repeated request does not.
+func (in *Intake) Repeated(ctx context.Context, t tenant.Tenant, idem *idempotency.Request) (j Job, found bool, err error) {
+	if idem == nil {
+		return Job{}, false, nil
+	}
+	return in.Jobs.JobOf(ctx, t.ID, *idem)
+}
+
 // Accept queues a run of s. A request that idem stands for already returns the job it made, with created false. The caller
-// has checked r.
+// has checked r, and asked Repeated before.
 func (in *Intake) Accept(
 	ctx context.Context, t tenant.Tenant, s scenario.Scenario, r Request, idem *idempotency.Request,
 ) (j Job, created bool, err error) {
@@ -303,6 +314,13 @@ func unrecorded(i scenario.Interval, r *simulation.Replay) []string {
 // be empty. The new job has neither a task token, which takes one answer only, nor the webhook of the first submission, whose secret
 // nobody could be shown again. Its progress goes where that of the first job went.
 func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (again Job, created bool, err error) {
+	idem, err := idempotency.Of(key, "retry", nil, id)
+	if err != nil {
+		return Job{}, false, err
+	}
+	if again, found, err := in.Repeated(ctx, t, idem); found || err != nil {
+		return again, false, err
+	}
 	j, err := in.Jobs.Job(ctx, t.ID, id)
 	if err != nil {
 		return Job{}, false, err
@@ -324,10 +342,6 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 		CPURequest: j.CPURequest, MemoryGi: j.MemoryGi, TimeoutSeconds: j.TimeoutSeconds,
 		Options: simulation.Options{Controller: j.Options.Controller, Tool: j.Options.Tool},
 	}); err != nil {
-		return Job{}, false, err
-	}
-	idem, err := idempotency.Of(key, "retry", nil, j.ID)
-	if err != nil {
 		return Job{}, false, err
 	}
 	s, err := in.Scenario(ctx, t.ID, j.ScenarioDigest)

@@ -123,13 +123,18 @@ func (l *ledger) Job(_ context.Context, tenantID, id string) (Job, error) {
 	return j, nil
 }
 
-func (l *ledger) CreateJob(_ context.Context, j Job, idem *idempotency.Request, limits Admission) (Job, bool, error) {
+func (l *ledger) JobOf(_ context.Context, _ string, idem idempotency.Request) (Job, bool, error) {
+	id, found := l.keys[idem.Key]
+	return l.jobs[id], found, nil
+}
+
+func (l *ledger) CreateJob(ctx context.Context, j Job, idem *idempotency.Request, limits Admission) (Job, bool, error) {
 	if l.err != nil || limits.MaxQueued != 7 {
 		return Job{}, false, l.err
 	}
 	if idem != nil {
-		if id, ok := l.keys[idem.Key]; ok {
-			return l.jobs[id], false, nil
+		if known, found, err := l.JobOf(ctx, j.TenantID, *idem); found {
+			return known, false, err
 		}
 		l.keys[idem.Key] = j.ID
 	}

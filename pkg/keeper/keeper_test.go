@@ -417,6 +417,36 @@ func TestAllThatARunMayLeaveIsStored(t *testing.T) {
 	}
 }
 
+// A sumo-run that was killed may have been about to write one of its files. A scenario may call its own what it likes.
+func TestWhatAKilledRunHasBegunToWriteIsNoResult(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "packed", "single")
+	own := []string{"convergence.json.partial/own.xml", "deep/summary.json.partial", "own.partial", "scenario/summary.json.partial"}
+	for _, id := range []string{"packed", "single"} {
+		files := map[string]string{}
+		for _, name := range own {
+			files[name] = "own"
+		}
+		for _, name := range []string{simulation.SummaryFile, simulation.ReplayFile} {
+			files[name+simulation.PartialSuffix] = "{"
+		}
+		b.begin(t, id, files)
+		b.end(t, id, simulation.Outcome{Reason: simulation.OutOfMemory})
+	}
+	b.start(t)
+	b.finished(t)
+	for _, id := range []string{"packed", "single"} {
+		var stored []string
+		for _, f := range b.last().Runs[id].Results {
+			stored = append(stored, f.Name)
+		}
+		slices.Sort(stored)
+		if diff := cmp.Diff(slices.Sorted(slices.Values(append(own, simulation.OutcomeFile))), stored); diff != "" {
+			t.Errorf("results of %s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
 // A file that is exchanged or grows between listing and reading neither leads elsewhere nor spoils the pack.
 func TestFilesThatChangeWhileTheyAreReadDoNotSpoilThePack(t *testing.T) {
 	t.Parallel()

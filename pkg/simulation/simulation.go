@@ -3,6 +3,7 @@ package simulation
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -205,7 +206,16 @@ const (
 	ConvergenceFile = "convergence.json"
 	// ChecksumFile has the SHA-256 of every other file but the outcome.
 	ChecksumFile = "sha256sums.txt"
+	// PartialSuffix follows the name of a file of ours until it is complete.
+	PartialSuffix = ".partial"
 )
+
+// Unfinished reports whether a name at the top of an output folder is that of a file of ours which is not complete. What a run that was
+// killed leaves under such a name is no result. A scenario's outputs never have it there, whatever else they end in.
+func Unfinished(name string) bool {
+	whole, partial := strings.CutSuffix(name, PartialSuffix)
+	return partial && slices.Contains([]string{SummaryFile, OutcomeFile, ConvergenceFile, ReplayFile}, whole)
+}
 
 // MaxOwnFiles bounds how many files a scenario, or its program, may add to the results: each becomes an object in the store.
 const MaxOwnFiles = 1000

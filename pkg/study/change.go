@@ -146,39 +146,44 @@ func (e Extension) moreSeeds(seeds []int64, baseline bool, f *faults) []int64 {
 	return all
 }
 
-// Extend adds replications and points to a study. A key makes repeating the call safe; it may be empty.
-func (in *Intake) Extend(ctx context.Context, t tenant.Tenant, id string, e Extension, key string) (Study, []Point, error) {
+// Extend adds replications and points to a study. A key makes repeating the call safe; it may be empty. A repeated call returns the study
+// as it is now, with again.
+func (in *Intake) Extend(
+	ctx context.Context, t tenant.Tenant, id string, e Extension, key string,
+) (s Study, points []Point, again bool, err error) {
 	idem, err := idempotency.Of(key, "extend-study", e, id)
 	if err != nil {
-		return Study{}, nil, err
+		return Study{}, nil, false, err
 	}
+	s, again, err = in.repeated(ctx, t, idem)
+	if !again && err == nil {
+		s, err = in.extend(ctx, t, id, e, idem)
+	}
+	points, err = in.pointsOf(ctx, s, err)
+	return s, points, again, err
+}
+
+func (in *Intake) extend(ctx context.Context, t tenant.Tenant, id string, e Extension, idem *idempotency.Request) (Study, error) {
 	before, err := in.Studies.Study(ctx, t.ID, id)
 	if err != nil {
-		return Study{}, nil, err
-	}
-	if idem != nil { // a repeated call would find that the study has all of it already
-		if done, err := in.Studies.StudyOf(ctx, t.ID, *idem); err != nil || done != "" {
-			points, err2 := in.Studies.Points(ctx, t.ID, id)
-			return before, points, errors.Join(err, err2)
-		}
+		return Study{}, err
 	}
 	if before.State == Cancelled || before.State == Failed || before.CancelRequested {
-		return Study{}, nil, problem.New(problem.Conflict, "Study %s is %s. POST /studies/{id}/retry continues it; then extend it.",
+		return Study{}, problem.New(problem.Conflict, "Study %s is %s. POST /studies/{id}/retry continues it; then extend it.",
 			id, stateWord(before))
 	}
 	if before.Purging {
-		return Study{}, nil, problem.New(problem.Conflict, "Study %s is being purged.", id)
+		return Study{}, problem.New(problem.Conflict, "Study %s is being purged.", id)
 	}
 	after, added, err := in.extended(ctx, t, before, e)
 	if err != nil {
-		return Study{}, nil, err
+		return Study{}, err
 	}
 	if after, err = in.Studies.ExtendStudy(ctx, before, after, added, idem, in.Jobs.Admission); err != nil {
-		return Study{}, nil, err
+		return Study{}, err
 	}
 	in.changed(ctx)
-	points, err := in.Studies.Points(ctx, t.ID, id)
-	return after, points, err
+	return after, nil
 }
 
 func stateWord(s Study) string {
@@ -295,23 +300,27 @@ func (in *Intake) permit(t tenant.Tenant, points []Point) error {
 	return nil
 }
 
-// Retry orders the runs of a study again that have failed or were cancelled. A key makes repeating the call safe; it may be empty.
-func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s Study, again int, err error) {
+// Retry orders the runs of a study again that have failed or were cancelled. A key makes repeating the call safe; it may be empty. A
+// repeated call orders none, and returns the study as it is now.
+func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (s Study, again int, repeated bool, err error) {
 	idem, err := idempotency.Of(key, "retry-study", nil, id)
 	if err != nil {
-		return s, 0, err
+		return s, 0, false, err
+	}
+	if s, repeated, err = in.repeated(ctx, t, idem); repeated || err != nil {
+		return s, 0, repeated, err
 	}
 	points, err := in.Studies.Points(ctx, t.ID, id)
 	if err == nil {
 		err = in.permit(t, points)
 	}
 	if err != nil {
-		return s, 0, err
+		return s, 0, false, err
 	}
 	if s, again, err = in.Studies.RetryStudy(ctx, t.ID, id, idem, in.Jobs.Admission); err == nil {
 		in.changed(ctx)
 	}
-	return s, again, err
+	return s, again, false, err
 }
 
 // PurgeStore forgets finished studies.

@@ -49,8 +49,8 @@ type IntakeStore interface {
 	Study(ctx context.Context, tenantID, id string) (Study, error)
 	// Points returns the points of a study in their order, with what has become of their runs.
 	Points(ctx context.Context, tenantID, id string) ([]Point, error)
-	// StudyOf returns the id of the study that idem stands for, empty if it stands for nothing yet.
-	StudyOf(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
+	// MadeBy returns the id of the study that idem stands for, empty if it stands for nothing yet.
+	MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
 	// ExtendStudy stores what after has beyond before, and makes the study RUNNING; one that had finished is another submission against
 	// limits. A study that was extended by another call meanwhile, or is being purged, is problem.Conflict. An idem that is recorded
 	// already changes nothing.
@@ -169,6 +169,10 @@ func bounded(items []problem.Item) []problem.Item {
 func (in *Intake) Accept(
 	ctx context.Context, t tenant.Tenant, r Request, idem *idempotency.Request,
 ) (s Study, points []Point, created bool, err error) {
+	if s, found, err := in.repeated(ctx, t, idem); found || err != nil {
+		points, err := in.pointsOf(ctx, s, err)
+		return s, points, false, err
+	}
 	if s, points, err = in.Plan(ctx, t, r); err != nil {
 		return s, nil, false, err
 	}
@@ -177,11 +181,33 @@ func (in *Intake) Accept(
 		return s, nil, false, err
 	}
 	if !created {
-		points, err = in.Studies.Points(ctx, t.ID, s.ID)
+		points, err = in.pointsOf(ctx, s, nil)
 		return s, points, false, err
 	}
 	in.changed(ctx)
 	return s, points, true, nil
+}
+
+// repeated returns the study that idem stands for already; nil stands for none. It is asked before anything about a request is judged:
+// limits, scenarios and the study itself change, and a repeated request is no new one.
+func (in *Intake) repeated(ctx context.Context, t tenant.Tenant, idem *idempotency.Request) (s Study, found bool, err error) {
+	if idem == nil {
+		return Study{}, false, nil
+	}
+	id, err := in.Studies.MadeBy(ctx, t.ID, *idem)
+	if err != nil || id == "" {
+		return Study{}, false, err
+	}
+	s, err = in.Studies.Study(ctx, t.ID, id)
+	return s, true, err
+}
+
+// pointsOf returns the points of a stored study unless there is an error already.
+func (in *Intake) pointsOf(ctx context.Context, s Study, err error) ([]Point, error) {
+	if err != nil {
+		return nil, err
+	}
+	return in.Studies.Points(ctx, s.TenantID, s.ID)
 }
 
 func (in *Intake) changed(ctx context.Context) {

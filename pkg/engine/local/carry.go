@@ -392,7 +392,7 @@ func (e *Engine) process(t *task) error {
 	}
 	w := watch{Engine: e, task: t, process: p, keeper: k, kept: kept}
 	w.until(list)
-	e.conclude(t, runs, p.Wait(), w.late)
+	e.conclude(t, runs, p.Wait(), w.killed)
 	// The results of the last runs may still have to be stored, for which no slot is needed.
 	e.mu.Lock()
 	e.giveBack(t, 0)
@@ -417,7 +417,9 @@ type watch struct {
 	keeper  *keeper.Keeper
 	kept    <-chan error // of the keeper; nil once it has ended, with keepErr
 	keepErr error
-	late    bool // it was killed since it did not end in time
+	// killed is why the process was killed although its runs are wanted: DeadlineExceeded, since it did not end in time, or Interrupted, since
+	// its keeper has failed; empty if it was not.
+	killed simulation.Reason
 }
 
 // until returns when sumo-run has ended. It keeps timeouts itself; that of all its runs together is for one that hangs, and begins anew
@@ -454,10 +456,11 @@ func (w *watch) until(list chunk.List) {
 				timer.Reset(rest)
 				continue
 			}
-			w.late = true
+			w.killed = simulation.DeadlineExceeded
 			w.process.Kill()
 		case w.keepErr = <-w.kept: // all is stored, or nothing can be
 			if w.kept = nil; w.keepErr != nil {
+				w.killed = simulation.Interrupted
 				w.process.Kill()
 			}
 		case <-closing:
@@ -597,8 +600,8 @@ func (e *Engine) traces(t *task, runs []*run) (traces []trace, nothing bool) {
 	return traces, nothing
 }
 
-// conclude decides what became of the runs that a sumo-run which has ended did not bring to their end.
-func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
+// conclude decides what became of the runs that a sumo-run which has ended did not bring to their end. killed is watch.killed.
+func (e *Engine) conclude(t *task, runs []*run, exit error, killed simulation.Reason) {
 	closing := e.alive.Err() != nil
 	traces, nothing := e.traces(t, runs)
 	for i, r := range runs {
@@ -612,9 +615,9 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 		case cancelled && was.begun:
 			e.settle(t, r, e.cancelledOutcome(was))
 		case cancelled, closing:
-		case late && was.begun && (t.single || e.overdue(r)):
+		case killed == simulation.DeadlineExceeded && (t.single || was.begun && e.overdue(r)):
 			e.settle(t, r, e.overdueOutcome(r))
-		case t.single || nothing:
+		case killed == "" && (t.single || nothing):
 			outcome := e.silentEnd(t, r, exit)
 			// Where none of several runs has begun, no run has taken the memory.
 			if outcome.Reason == simulation.Interrupted || outcome.Reason == simulation.OutOfMemory && !t.single {
@@ -622,7 +625,7 @@ func (e *Engine) conclude(t *task, runs []*run, exit error, late bool) {
 				continue
 			}
 			e.settle(t, r, outcome)
-		case was.begun:
+		case was.begun, t.single, nothing:
 			e.log.Warn().Str("chunk", t.id).Str("job", r.ID).AnErr("exit", exit).Bytes("console", tail(t.file(consoleFile))).Msg("run lost")
 			e.loseRun(r)
 		}
@@ -675,7 +678,7 @@ func (e *Engine) silentEnd(t *task, r *run, exit error) simulation.Outcome {
 	case syscall.SIGTERM, syscall.SIGINT:
 		outcome = e.outcome(simulation.Interrupted)
 	case syscall.SIGKILL:
-		// Nothing but the kernel, when memory runs out, kills our runs this way.
+		// Nothing but the kernel, when memory runs out, kills our runs this way: those that we kill do not come here.
 		outcome = e.outcome(simulation.OutOfMemory)
 		outcome.Message += fmt.Sprintf(" Its memory_gi was %d.", (r.Memory-memoryAllowance)>>30)
 	default:

@@ -424,14 +424,39 @@ func TestARunFindsTheVersionOfItsJobAndOutputsHaveRoles(t *testing.T) {
 func TestARunThatIgnoresItsTimeoutIsKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *local.Config) { c.StopGrace = tooLong })
-	b.start(t, "slow", `trap '' TERM; echo part >"$out/log.txt"; sleep 200`, func(j *job.Job) { j.TimeoutSeconds = 1 })
-	o := b.seeEnd(t, "slow")
-	if o.State != job.Failed || o.Reason != simulation.DeadlineExceeded || !strings.Contains(o.Message, "timeout_seconds") {
-		t.Errorf("ended %s %s %q, want FAILED DeadlineExceeded with the cure", o.State, o.Reason, o.Message)
+	scripts := map[string]string{
+		"slow":  `trap '' TERM; echo part >"$out/log.txt"; sleep 200`,
+		"stuck": `trap '' TERM; rm -r "$out"; sleep 200`, // before it has made its folder
 	}
-	if diff := cmp.Diff([]string{"log.txt", "outcome.json"}, names(o.Results)); diff != "" {
-		t.Errorf("results (-want +got):\n%s", diff)
+	for id, script := range scripts {
+		b.start(t, id, script, func(j *job.Job) { j.TimeoutSeconds = 1 })
 	}
+	for id, want := range map[string][]string{"slow": {"log.txt", "outcome.json"}, "stuck": {"outcome.json"}} {
+		o := b.seeEnd(t, id)
+		if o.State != job.Failed || o.Reason != simulation.DeadlineExceeded || !strings.Contains(o.Message, "timeout_seconds") {
+			t.Errorf("%s ended %s %s %q, want FAILED DeadlineExceeded with the cure", id, o.State, o.Reason, o.Message)
+		}
+		if diff := cmp.Diff(want, names(o.Results)); diff != "" {
+			t.Errorf("results of %s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+// Its keeper ends when the output folder cannot be read, and the run is killed with it: it has neither failed nor taken the memory.
+func TestARunWhoseKeeperFailsIsLost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.start(t, "unkept", `: >"$SCRATCH/unkept"; wait_for "$SCRATCH/go"; rm -r "${out%/*}"; sleep 200`, nil)
+	b.seeState(t, "unkept", job.Running)
+	if err := os.WriteFile(filepath.Join(b.scratch, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.see(t, "unkept", "lost", func(o job.Observation, known bool) bool {
+		if o.State.Terminal() {
+			t.Fatalf("ended %s %s %q", o.State, o.Reason, o.Message)
+		}
+		return !known || o.State == ""
+	})
 }
 
 func TestRunsGetTheirOptionsAndLimits(t *testing.T) {

@@ -35,21 +35,13 @@ func (d *DB) CreateJob(
 		return job.Job{}, false, fmt.Errorf("creating a job: id %q is not a UUID", j.ID)
 	}
 	var row db.Job
-	hook := j.Webhook
 	err = d.inTx(ctx, func(q *db.Queries) (err error) {
 		if _, err := q.LockTenant(ctx, j.TenantID); err != nil {
 			return orNone(err, noTenant(j.TenantID))
 		}
 		if idem != nil {
-			earlier, found, err := remembered(ctx, q, j.TenantID, *idem)
-			if err != nil {
-				return err
-			}
-			if found && earlier.JobID != nil {
-				if hook, err = hookOfJob(ctx, q, j.TenantID, *earlier.JobID); err != nil {
-					return err
-				}
-				row, err = q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: j.TenantID, ID: *earlier.JobID})
+			found := false
+			if stored, found, err = jobOf(ctx, q, j.TenantID, *idem); found || err != nil {
 				return err
 			}
 		}
@@ -99,9 +91,32 @@ func (d *DB) CreateJob(
 	if err != nil {
 		return job.Job{}, false, translate(err, "creating a job")
 	}
-	stored = toJob(row)
-	stored.Webhook = hook
+	if created {
+		stored = toJob(row)
+		stored.Webhook = j.Webhook
+	}
 	return stored, created, nil
+}
+
+// JobOf implements job.IntakeStore.
+func (d *DB) JobOf(ctx context.Context, tenantID string, idem idempotency.Request) (j job.Job, found bool, err error) {
+	j, found, err = jobOf(ctx, d.q, tenantID, idem)
+	return j, found, translate(err, "looking up an idempotency key")
+}
+
+// jobOf returns the job that idem has made, with its webhook.
+func jobOf(ctx context.Context, q *db.Queries, tenantID string, idem idempotency.Request) (j job.Job, found bool, err error) {
+	made, found, err := remembered(ctx, q, tenantID, idem)
+	if err != nil || !found || made.JobID == nil {
+		return job.Job{}, false, err
+	}
+	row, err := q.JobOfTenant(ctx, db.JobOfTenantParams{TenantID: tenantID, ID: *made.JobID})
+	if err != nil {
+		return job.Job{}, false, orNone(err, noJob(*made.JobID))
+	}
+	j = toJob(row)
+	j.Webhook, err = hookOfJob(ctx, q, tenantID, row.ID)
+	return j, true, err
 }
 
 // spendSubmission takes one of the submissions that a tenant may make in a minute. A transaction that fails gives it back.

@@ -256,15 +256,6 @@ func (d *DB) CancelStudy(ctx context.Context, tenantID, id string) (study.Study,
 	return s, err
 }
 
-// StudyOf implements study.IntakeStore.
-func (d *DB) StudyOf(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error) {
-	row, found, err := remembered(ctx, d.q, tenantID, idem)
-	if err != nil || !found || row.StudyID == nil {
-		return "", translate(err, "looking up an idempotency key")
-	}
-	return *row.StudyID, nil
-}
-
 // ExtendStudy implements study.IntakeStore.
 func (d *DB) ExtendStudy(
 	ctx context.Context, before, after study.Study, added []study.Point, idem *idempotency.Request, limits job.Admission,

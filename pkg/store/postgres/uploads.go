@@ -83,8 +83,19 @@ func (d *DB) Remember(ctx context.Context, tenantID string, idem idempotency.Req
 	return translate(err, "recording an idempotency key")
 }
 
-// remembered looks for what a key stands for. The caller holds the tenant's row, so that two requests with the same key
-// follow each other.
+// MadeBy implements study.IntakeStore, scenario.Store and delivery.Store.
+func (d *DB) MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error) {
+	row, _, err := remembered(ctx, d.q, tenantID, idem)
+	for _, made := range []*string{row.StudyID, row.UploadID, row.HookID} {
+		if made != nil {
+			id = *made
+		}
+	}
+	return id, translate(err, "looking up an idempotency key")
+}
+
+// remembered looks for what a key stands for. A caller that is about to record it holds the tenant's row, so that
+// two requests with the same key follow each other.
 func remembered(
 	ctx context.Context, q *db.Queries, tenantID string, idem idempotency.Request,
 ) (row db.IdempotencyKeyRow, found bool, err error) {

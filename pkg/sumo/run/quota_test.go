@@ -175,6 +175,14 @@ func TestNamesOfResultsNeverMeet(t *testing.T) {
 			},
 			notes: 1,
 		},
+		"files of ours that are not complete, and what only resembles them": {
+			own: []string{"summary.json.partial", "Outcome.json.partial", "convergence.json.partial/a.xml", "trips.xml.partial", "replay.json.partial"},
+			want: []string{
+				"scenario/Outcome.json.partial", "scenario/convergence.json.partial/a.xml", "scenario/replay.json.partial",
+				"scenario/summary.json.partial", "trips.xml.partial",
+			},
+			notes: 4,
+		},
 		"upper case": {
 			own:   []string{"OUTCOME.JSON", "Scenario", "Summary.xml", "a.xml", "A.xml"},
 			want:  []string{"A.xml", "Summary.xml", "a.xml", "scenario/OUTCOME.JSON", "scenario/Scenario", "sumo-k8-summary.xml"},

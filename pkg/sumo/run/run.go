@@ -47,11 +47,8 @@ const stopGrace = 10 * time.Second
 // gone; the bound only makes a hang impossible. A busy machine may take seconds to read what is left in them.
 const pipeDelay = 30 * time.Second
 
-// Names inside the output folder.
-const (
-	ownFolder     = "scenario" // outputs of the scenario whose names are the run's own
-	partialSuffix = ".partial" // of files not yet complete
-)
+// ownFolder, inside the output folder, has outputs of the scenario whose names are the run's own.
+const ownFolder = "scenario"
 
 // Run is one simulation to carry out.
 type Run struct {
@@ -703,13 +700,15 @@ func writeJSON(name string, v any) error {
 	return writeWhole(name, append(data, '\n'))
 }
 
-// writeWhole writes a file so that it either does not exist or is complete.
+// writeWhole writes a file so that it either does not exist or is complete. At the top of an output folder, simulation.Unfinished has its
+// name.
 func writeWhole(name string, data []byte) error {
-	if err := os.WriteFile(name+partialSuffix, data, 0o644); err != nil {
-		_ = os.Remove(name + partialSuffix)
+	partial := name + simulation.PartialSuffix
+	if err := os.WriteFile(partial, data, 0o644); err != nil {
+		_ = os.Remove(partial)
 		return err
 	}
-	return os.Rename(name+partialSuffix, name)
+	return os.Rename(partial, name)
 }
 
 // SUMOVersion asks a SUMO program for its version, such as "1.15.0".

@@ -130,7 +130,6 @@ type kept struct {
 // ours are the names at the top of the output folder that the scenario's outputs leave to the run.
 var ours = map[string]bool{
 	simulation.LogFile: true, simulation.SummaryFile: true, simulation.OutcomeFile: true, simulation.ChecksumFile: true,
-	simulation.SummaryFile + partialSuffix: true, simulation.OutcomeFile + partialSuffix: true,
 }
 
 // replayNames are those of a run that is recorded.
@@ -138,7 +137,7 @@ var replayNames = []string{simulation.ReplayFile, simulation.ReplaySegmentsFile,
 
 // owns reports whether a name at the top of the output folder is the run's own.
 func (r Run) owns(name string) bool {
-	return ours[folded(name)] || r.Options.Replay != nil && slices.Contains(replayNames, folded(name)) ||
+	return ours[folded(name)] || simulation.Unfinished(folded(name)) || r.Options.Replay != nil && slices.Contains(replayNames, folded(name)) ||
 		r.study && folded(name) == simulation.EdgeColumnsFile ||
 		r.Options.Tool != nil && (folded(name) == simulation.KeptFile || folded(name) == simulation.ConvergenceFile)
 }
