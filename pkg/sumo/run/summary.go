@@ -112,8 +112,8 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 }
 
 // finished is how many vehicles have arrived. The summary's last step can be minutes before the end (summary-output.period), or be missing;
-// those that left the road since have arrived, for all that is known. "ended" is no help: it counts vehicles that SUMO discarded before they
-// departed, as it does where scale or max-depart-delay leaves some out.
+// those that left the road since have arrived, for all that is known. "ended" is no help: it counts vehicles that SUMO discarded before
+// they departed, as it does where scale or max-depart-delay leaves some out.
 func finished(inserted, running *float64, step tags) *float64 {
 	arrived := step.number("step", "arrived")
 	left, leftBefore := difference(inserted, running), difference(step.number("step", "inserted"), step.number("step", "running"))
