@@ -500,6 +500,63 @@ func openRoot(t testing.TB, dir string) *os.Root {
 	return root
 }
 
+// TestDownloadsBesideAnother has other processes change the folder while a file arrives.
+func TestDownloadsBesideAnother(t *testing.T) {
+	t.Parallel()
+	const content = "what both download"
+	digest := sha256.Sum256([]byte(content))
+	file := ResultFile{Name: "sub/own.xml", Size: int64(len(content)), SHA256: hex.EncodeToString(digest[:])}
+	name := filepath.FromSlash(file.Name)
+	part := name + "." + file.SHA256[:26] + ".part"
+	for what, tt := range map[string]struct {
+		before, during func(*os.Root) error
+		fetched        int32
+	}{
+		"it is there already":    {before: func(r *os.Root) error { return r.WriteFile(name, []byte(content), 0o600) }},
+		"it is there, but other": {before: func(r *os.Root) error { return r.WriteFile(name, []byte("what both downloaX"), 0o600) }, fetched: 1},
+		"the other completes it": {during: func(r *os.Root) error { return r.Rename(part, name) }, fetched: 1},
+		"the other gives up":     {during: func(r *os.Root) error { return r.Remove(part) }, fetched: 2},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			root := openRoot(t, t.TempDir())
+			if err := root.Mkdir("sub", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if tt.before != nil {
+				if err := tt.before(root); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var fetched atomic.Int32
+			s := newScript(t, func(w http.ResponseWriter, r *http.Request) {
+				if !strings.HasPrefix(r.URL.Path, "/s3") {
+					http.Redirect(w, r, "/s3", http.StatusFound)
+					return
+				}
+				if fetched.Add(1) == 1 && tt.during != nil {
+					if err := tt.during(root); err != nil {
+						t.Error(err)
+					}
+				}
+				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
+			})
+			if err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := root.ReadFile(name); err != nil || string(got) != content {
+				t.Errorf("%q, %v", got, err)
+			}
+			if n := fetched.Load(); n != tt.fetched {
+				t.Errorf("fetched %d times, want %d", n, tt.fetched)
+			}
+			if entries, err := os.ReadDir(filepath.Join(root.Name(), "sub")); err != nil || len(entries) != 1 {
+				t.Errorf("%v, %v", entries, err)
+			}
+		})
+	}
+}
+
 func TestADownloadThatCannotBeWholeIsAnErrorWithoutTheLink(t *testing.T) {
 	t.Parallel()
 	to := func(address string) http.HandlerFunc { return says(302, "", "Location: "+address) }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -77,9 +78,9 @@ func (d *damaged) Error() string {
 	return fmt.Sprintf("its SHA-256 is %s, and the service says %s: it was damaged on the way; fetch it again", d.got, d.want)
 }
 
-// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete. What a
-// process that was killed has left of it is not fetched again, if the service knows the file's sum. got is called with how many bytes have
-// arrived; it may be nil.
+// Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete. If the
+// service knows the file's sum, a file that is there is not fetched again, nor is what a process that was killed has left of it. got is
+// called with how many bytes have arrived; it may be nil.
 func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64)) error {
 	name := filepath.FromSlash(file.Name)
 	if file.SHA256 == "" {
@@ -87,19 +88,51 @@ func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.
 			return c.Download(ctx, id, file, &countingWriter{w: w, report: got})
 		})
 	}
+	if file.IsIn(root) {
+		return nil
+	}
 	if err := beginFile(root, name); err != nil {
 		return err
 	}
-	// All that write a part of this name write the same bytes to the same places: two processes do no harm to each other.
+	// All that write a part of this name write the same bytes to the same places.
 	part := name + "." + file.SHA256[:min(len(file.SHA256), 26)] + partEnding
-	resumed, err := c.savePart(ctx, id, file, root, part, got)
-	if _, wrong := errors.AsType[*damaged](err); wrong && resumed { // what the other process has left may be
-		_, err = c.savePart(ctx, id, file, root, part, got)
+	for {
+		resumed, err := c.savePart(ctx, id, file, root, part, got)
+		if _, wrong := errors.AsType[*damaged](err); wrong && resumed { // what the other process has left may be
+			_, err = c.savePart(ctx, id, file, root, part, got)
+		}
+		if err != nil {
+			return err
+		}
+		// Another process may have completed the same part, or given up and removed it.
+		if err = root.Rename(part, name); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if file.IsIn(root) {
+			return nil
+		}
 	}
-	if err == nil {
-		err = root.Rename(part, name)
+}
+
+// IsIn reports whether the file has been saved in the folder of root. Its size alone does not say so: the run may have been made again
+// since, and files such as sha256sums.txt are as long as before then.
+func (f ResultFile) IsIn(root *os.Root) bool {
+	name := filepath.FromSlash(f.Name)
+	info, err := root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
+		return false
 	}
-	return err
+	if f.SHA256 == "" {
+		return true
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, file)
+	return err == nil && strings.EqualFold(hex.EncodeToString(sum.Sum(nil)), f.SHA256)
 }
 
 // savePart completes the file called part, which it removes if it cannot, and reports whether a beginning was there.

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
+	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
 )
 
 // browse opens a page, whose address has been printed, in a person's browser.
 func (a *app) browse(page string) {
-	if f, ok := a.out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) || a.asJSON() {
+	if !show.IsTerminal(a.out) || a.asJSON() {
 		return // a program reads the address
 	}
 	call := browserCall(runtime.GOOS, a.env, page)

@@ -131,8 +131,8 @@ says how it ended. A broken connection resumes without losing or repeating a lin
 	c.Flags().IntVar(&tail, "tail", 0, "show the last lines only")
 	c.MarkFlagsMutuallyExclusive("follow", "tail")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		if tail < 0 {
-			return usage("--tail %d is not a number of lines", tail)
+		if tail < 0 || tail == 0 && c.Flags().Changed("tail") { // 0 stands for the whole log
+			return usage("--tail %d shows no line", tail)
 		}
 		api, id, err := a.named(ctx, args[0])
 		if err != nil {

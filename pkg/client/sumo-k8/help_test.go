@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,15 +77,57 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"no core":                  {[]string{"submit", zip, "--cpu", "0"}, "--cpu 0"},
 		"no memory":                {[]string{"submit", zip, "--memory-gi", "0"}, "--memory-gi 0"},
 		"no time":                  {[]string{"submit", zip, "--timeout", "0s"}, "--timeout 0s"},
-		"columns of no table":      {[]string{"table", "x", "--columns", "id"}, "--columns is for one table"},
-		"no service":               {[]string{"submit", zip}, "no service is named; run sumo-k8 login, or set SUMO_K8_URL"},
-		"no address":               {[]string{"ls", "--url", "localhost:8080"}, "no API key for localhost:8080"},
-		"no key at login":          {[]string{"login", "http://localhost"}, "no API key was given"},
+		"no line":                  {[]string{"logs", "x", "--tail", "0"}, "--tail 0"},
+		"no time between moments":  {[]string{"submit", zip, "--replay-period", "0"}, "--replay-period 0"},
+		"a misspelt baseline": {
+			[]string{"study", "run", zip, "--seeds", "1:2", "--baseline", `{"value": {"demand": 1}, "variant": "a"}`}, "--baseline",
+		},
+		"columns of no table": {[]string{"table", "x", "--columns", "id"}, "--columns is for one table"},
+		"no service":          {[]string{"submit", zip}, "no service is named; run sumo-k8 login, or set SUMO_K8_URL"},
+		"no address":          {[]string{"ls", "--url", "localhost:8080"}, "no API key for localhost:8080"},
+		"no key at login":     {[]string{"login", "http://localhost"}, "no API key was given"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			says(t, person(t).ends(exitUsage, tt.args...).stderr, tt.want)
 		})
+	}
+}
+
+// fullDisk takes a few bytes.
+type fullDisk struct{ left int }
+
+func (f *fullDisk) Write(p []byte) (int, error) {
+	n := min(len(p), f.left)
+	if f.left -= n; n < len(p) {
+		return n, syscall.ENOSPC
+	}
+	return n, nil
+}
+
+func TestAnAnswerThatIsLostIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"version"}, {"config"}, {"completion", "bash"}} {
+		for _, space := range []int{0, 10} {
+			var stderr bytes.Buffer
+			code := run(t.Context(), args, nil, &fullDisk{space}, &stderr, func(string) string { return "" })
+			if code != exitTrouble || !strings.Contains(stderr.String(), "no space left") {
+				t.Errorf("%v with room for %d bytes: exit code %d, %q", args, space, code, stderr.String())
+			}
+		}
+	}
+}
+
+func TestTheNameOfAFileSaysItsFormat(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ asked, file, want string }{
+		{"", "-", "csv"}, {"", "runs", "csv"}, {"", "out.d/runs", "csv"}, {"", "runs.txt", "csv"},
+		{"", "runs.csv", "csv"}, {"", "a/runs.parquet", "parquet"}, {"", "runs.2026.json", "json"},
+		{"csv", "runs.parquet", "csv"}, {"parquet", "-", "parquet"}, {"ods", "runs.csv", ""},
+	} {
+		if got, err := formatOf(tt.asked, tt.file, tableFormats); got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("--format %q --file %s: %q, %v, want %q", tt.asked, tt.file, got, err, tt.want)
+		}
 	}
 }
 

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
@@ -36,22 +38,57 @@ func main() {
 
 // run is the program without its process: it returns the exit code. Answers go to stdout, all else to stderr.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	a := &app{in: stdin, out: stdout, err: stderr, env: env}
+	out := &output{to: stdout}
+	a := &app{in: stdin, out: out, err: stderr, env: env}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		err = out.failure()
+	}
+	if err == nil {
 		return exitOK
 	}
-	if !a.began { // cobra rejects an invalid command line before a command starts
+	if !a.began && out.failure() == nil { // cobra rejects an invalid command line before a command starts
 		err = &usageError{err}
 	}
 	code := exitCode(ctx, err)
 	a.report(err, code)
 	return code
+}
+
+// output is where answers go. It remembers that a part of them was lost, on a full disk for instance, which those who print do not ask.
+type output struct {
+	to   io.Writer
+	mu   sync.Mutex
+	lost error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if err != nil {
+		o.mu.Lock()
+		o.lost = cmp.Or(o.lost, err)
+		o.mu.Unlock()
+	}
+	return n, err
+}
+
+// Fd is that of a file, by which a terminal is known.
+func (o *output) Fd() uintptr {
+	if f, ok := o.to.(*os.File); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
+}
+
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lost
 }
 
 // usageError is a mistake in the command line or the settings.

@@ -57,6 +57,9 @@ func (r *replayFlags) chosen(set func(name string) bool) (*simulation.Replay, er
 	}
 	asked := &simulation.Replay{Edges: r.edges}
 	if set(replayParts[0]) {
+		if r.period == 0 { // which the service takes for its default
+			return nil, usage("--replay-period 0 is no time between two moments")
+		}
 		asked.Period = r.period
 	}
 	if set(replayParts[1]) {
@@ -168,14 +171,15 @@ a line for each vehicle and minute. Coordinates are those of the network, in met
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.jobIDs(1, nil),
 	}
-	c.Flags().StringVar(&format, "format", exportFormats[0], strings.Join(exportFormats, ", "))
+	c.Flags().StringVar(&format, "format", "", "fcd, csv or geojson (default: as the file's name ends, or else fcd)")
 	c.Flags().StringVar(&file, "file", "", "file to write, - for standard output (default: one named after the job)")
 	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(exportFormats, cobra.ShellCompDirectiveNoFileComp)))
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		e, known := exporters[format]
-		if !known {
-			return usage("--format %q is none of %s", format, strings.Join(exportFormats, ", "))
+		format, err := formatOf(format, file, exportFormats)
+		if err != nil {
+			return err
 		}
+		e := exporters[format]
 		api, id, err := a.oneJob(ctx, args[0])
 		if err != nil {
 			return err

@@ -168,6 +168,13 @@ func testReplay(t *testing.T, s *service.Server) {
 			t.Error(err)
 		}
 	}
+	for name, begins := range map[string]string{"t.parquet": "PAR1", "t.json": "{", "t.csv": "time,"} {
+		file := filepath.Join(folder, name)
+		u.ok("table", id, "summary", "--file", file)
+		if content, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(content), begins) {
+			t.Errorf("%s begins with %.20q, %v", name, content, err)
+		}
+	}
 	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-box", "1,2,3")
 	u.ends(exitUsage, "submit", u.network("square", nil), "--replay-from", "9", "--replay-to", "3")
 }

@@ -25,7 +25,8 @@ func (a *app) resultsCommand() *cobra.Command {
 		Use:   "results JOB",
 		Short: "Download a job's results",
 		Long: `Downloads the files of a job into a folder named after it. A file appears under its name only when it is complete;
-a broken transfer resumes where it broke. A job that failed or was cancelled has the files it wrote until then.`,
+a broken transfer resumes where it broke, and files that are there already are not fetched again. A job that
+failed or was cancelled has the files it wrote until then.`,
 		Example: `  sumo-k8 results @latest
   sumo-k8 results @latest --name '*.xml' --dir out`,
 		Args:              cobra.ExactArgs(1),

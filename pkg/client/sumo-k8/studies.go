@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,7 +21,6 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
-	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
@@ -173,7 +169,9 @@ func baselineOf(text string) (*study.Baseline, error) {
 		return &study.Baseline{Variant: text}, nil
 	}
 	b := &study.Baseline{}
-	if err := json.Unmarshal([]byte(text), b); err != nil {
+	read := json.NewDecoder(strings.NewReader(text))
+	read.DisallowUnknownFields() // a misspelt one would leave a part of the baseline out
+	if err := read.Decode(b); err != nil || read.More() {
 		return nil, usage(`--baseline %q is neither the name of a variant nor JSON such as {"values": {"demand": 1}}`, text)
 	}
 	return b, nil
@@ -707,12 +705,14 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 					continue
 				}
 				fetching.Go(func() error {
-					if isThere(root, filepath.Join(folder, filepath.FromSlash(f.Name)), f) {
+					file := client.ResultFile{Name: f.Name, Size: f.Size, SHA256: f.SHA256}
+					missing, err := fetchInto(ctx, api, j.ID, file, root, folder)
+					if missing {
+						fetched.Add(1)
+					} else {
 						there.Add(1)
-						return nil
 					}
-					fetched.Add(1)
-					return fetchInto(ctx, api, j.ID, f, root, folder)
+					return err
 				})
 			}
 		}
@@ -738,36 +738,20 @@ func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o
 	return nil
 }
 
-// isThere reports whether a file has been fetched before. Its size alone does not say so: the run may have been made again since, and
-// files such as sha256sums.txt are as long as before then.
-func isThere(root *os.Root, name string, f job.ResultFile) bool {
-	info, err := root.Stat(name)
-	if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
-		return false
-	}
-	if f.SHA256 == "" {
-		return true
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	sum := sha256.New()
-	_, err = io.Copy(sum, file)
-	return err == nil && strings.EqualFold(hex.EncodeToString(sum.Sum(nil)), f.SHA256)
-}
-
-func fetchInto(ctx context.Context, api *client.Client, jobID string, f job.ResultFile, root *os.Root, folder string) error {
+// fetchInto reports whether the file had to be fetched.
+func fetchInto(ctx context.Context, api *client.Client, jobID string, f client.ResultFile, root *os.Root, folder string) (bool, error) {
 	into, err := root.OpenRoot(folder)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer into.Close()
-	if err := api.Save(ctx, jobID, client.ResultFile{Name: f.Name, Size: f.Size, SHA256: f.SHA256}, into, nil); err != nil {
-		return fmt.Errorf("downloading %s of job %s: %w", f.Name, jobID, err)
+	if f.IsIn(into) {
+		return false, nil
 	}
-	return nil
+	if err := api.Save(ctx, jobID, f, into, nil); err != nil {
+		return false, fmt.Errorf("downloading %s of job %s: %w", f.Name, jobID, err)
+	}
+	return true, nil
 }
 
 // maxFolder bounds the words in the name of a folder, in characters.

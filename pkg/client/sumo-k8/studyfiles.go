@@ -17,7 +17,34 @@ import (
 )
 
 // tableFormats are those in which the service writes tables.
-var tableFormats = []string{"csv", "json", "parquet"}
+var tableFormats = []string{"csv", "parquet", "json"}
+
+// tableFormat adds --format to a command that writes a table.
+func (a *app) tableFormat(c *cobra.Command, format *string) {
+	c.Flags().StringVar(format, "format", "",
+		"csv, parquet or json (default: as the file's name ends, or else csv); --output json means json too")
+	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableFormats, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// chosenTableFormat completes what tableFormat has read.
+func (a *app) chosenTableFormat(format *string, file string) (err error) {
+	if *format, err = formatOf(*format, file, tableFormats); a.asJSON() {
+		*format = "json"
+	}
+	return err
+}
+
+// formatOf is the format that is asked for, or else the one in which the name of the file ends, or else the first.
+func formatOf(asked, file string, formats []string) (string, error) {
+	if ending := strings.TrimPrefix(filepath.Ext(file), "."); asked == "" && slices.Contains(formats, ending) {
+		return ending, nil
+	}
+	asked = cmp.Or(asked, formats[0])
+	if !slices.Contains(formats, asked) {
+		return "", usage("--format %q is none of %s", asked, strings.Join(formats, ", "))
+	}
+	return asked, nil
+}
 
 // standardOutput is the name of a file that is none.
 const standardOutput = "-"
@@ -30,17 +57,13 @@ func (a *app) studyTableCommand() *cobra.Command {
 ended without a result have rows without values, so that they are missed.`
 	c.Example = "  sumo-k8 study table $STUDY --metric mean_time_loss\n  sumo-k8 study table $STUDY --file runs.csv"
 	flags := c.Flags()
-	flags.StringVar(&format, "format", tableFormats[0], "csv, json or parquet; --output json means json too")
+	a.tableFormat(c, &format)
 	flags.StringVar(&file, "file", standardOutput, "file to write; - for standard output")
 	flags.StringSliceVar(&metrics, "metric", nil, "only these metrics (default: all that any run has)")
-	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableFormats, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		if !slices.Contains(tableFormats, format) {
-			return usage("--format %q is none of csv, json and parquet", format)
-		}
-		if a.asJSON() {
-			format = "json"
+		if err := a.chosenTableFormat(&format, file); err != nil {
+			return err
 		}
 		api, err := a.tenant()
 		if err != nil {

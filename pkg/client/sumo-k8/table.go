@@ -4,16 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
-
-// tableForms are the formats of tables.
-var tableForms = []string{"csv", "parquet", "json"}
 
 func (a *app) tableCommand() *cobra.Command {
 	var file string
@@ -37,16 +33,15 @@ has their types and units. Without a name, lists the tables that the job's outpu
 		return jobs(c, args, typed)
 	}
 	flags := c.Flags()
-	flags.StringVar(&q.Format, "format", tableForms[0], "csv, parquet or json; --output json means json too")
+	a.tableFormat(c, &q.Format)
 	flags.StringSliceVar(&q.Columns, "columns", nil, "only these columns, in this order")
 	flags.Float64Var(&from, "from", 0, "only rows from this simulated time on, in seconds")
 	flags.Float64Var(&to, "to", 0, "only rows before this simulated time, in seconds")
 	flags.StringVar(&file, "file", standardOutput, "file to write; - for standard output")
-	must(c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(tableForms, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "columns", "from", "to")
 	c.RunE = a.does(func(ctx context.Context, args []string) error {
-		if !slices.Contains(tableForms, q.Format) {
-			return usage("--format %q is none of csv, parquet and json", q.Format)
+		if err := a.chosenTableFormat(&q.Format, file); err != nil {
+			return err
 		}
 		for _, name := range []string{"format", "columns", "from", "to", "file"} {
 			if len(args) == 1 && flags.Changed(name) {
@@ -63,9 +58,6 @@ has their types and units. Without a name, lists the tables that the job's outpu
 		}
 		if len(args) == 1 {
 			return a.listTables(ctx, api, id)
-		}
-		if a.asJSON() {
-			q.Format = "json"
 		}
 		if flags.Changed("from") {
 			q.From = &from

@@ -14,6 +14,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
@@ -216,6 +217,33 @@ func TestNumbersDoNotDependOnHowOutputsAreWritten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVehiclesThatNeverDepartedHaveNotArrived has SUMO discard vehicles, which it counts among those that have ended.
+func TestVehiclesThatNeverDepartedHaveNotArrived(t *testing.T) {
+	t.Parallel()
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		for name, options := range map[string]string{
+			"scaled down":              `<scale value="0.4"/>`,
+			"scaled to nothing":        `<scale value="0"/>`,
+			"a queue that is too long": `<max-depart-delay value="5"/>`,
+			"a step in a while":        `<scale value="0.4"/><summary-output value="s.xml"/><summary-output.period value="70"/>`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := newRunOf(t, sumo)
+				const demand = `<flow id="f" begin="0" end="200" number="300"><route edges="AB BC"/></flow>`
+				got := perform(t.Context(), r, road(t, `<end value="180"/>`+options, demand), scenario.Config{})
+				if !got.Succeeded() {
+					t.Fatalf("%s: %s\n%s", got.Reason, got.Message, got.read(t, simulation.LogFile))
+				}
+				arrived := strings.Count(got.read(t, "tripinfo.xml"), "<tripinfo ") // of those on the road there are none without unfinished_trips
+				if n, ok := got.Summary.Metric("vehicles_finished"); !ok || int(n) != arrived {
+					t.Errorf("%v vehicles finished, %v; %d trips ended", n, ok, arrived)
+				}
+			})
+		}
+	})
 }
 
 // TestTheLastStepIsFoundBeforeManyTrips has the trips of vehicles that are still on the road behind the last step, in the same file.

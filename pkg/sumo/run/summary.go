@@ -3,6 +3,7 @@ package run
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,21 +45,15 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 		}
 	}
 
-	or := func(values ...*float64) *float64 {
-		if i := slices.IndexFunc(values, func(v *float64) bool { return v != nil }); i >= 0 {
-			return values[i]
-		}
-		return nil
-	}
-	inserted := or(stats.number("vehicles", "inserted"), f.counts.inserted, step.number("step", "inserted"))
-	running := or(stats.number("vehicles", "running"), f.counts.running, step.number("step", "running"))
-	add("vehicles_loaded", or(stats.number("vehicles", "loaded"), f.counts.loaded, step.number("step", "loaded")))
+	inserted := cmp.Or(stats.number("vehicles", "inserted"), f.counts.inserted, step.number("step", "inserted"))
+	running := cmp.Or(stats.number("vehicles", "running"), f.counts.running, step.number("step", "running"))
+	add("vehicles_loaded", cmp.Or(stats.number("vehicles", "loaded"), f.counts.loaded, step.number("step", "loaded")))
 	add("vehicles_inserted", inserted)
 	add("vehicles_running", running)
-	add("vehicles_waiting", or(stats.number("vehicles", "waiting"), f.counts.waiting, step.number("step", "waiting")))
+	add("vehicles_waiting", cmp.Or(stats.number("vehicles", "waiting"), f.counts.waiting, step.number("step", "waiting")))
 	add("vehicles_finished", finished(inserted, running, step))
-	add("teleports", or(stats.number("teleports", "total"), f.counts.teleports, step.number("step", "teleports")))
-	add("collisions", or(stats.number("safety", "collisions"), f.counts.collisions, step.number("step", "collisions")))
+	add("teleports", cmp.Or(stats.number("teleports", "total"), f.counts.teleports, step.number("step", "teleports")))
+	add("collisions", cmp.Or(stats.number("safety", "collisions"), f.counts.collisions, step.number("step", "collisions")))
 	stops, braking := stats.number("safety", "emergencyStops"), stats.number("safety", "emergencyBraking")
 	if stats["safety"].Attrs == nil { // an old SUMO neither counts nor prints all of them
 		stops, braking = f.counts.emergencyStops, f.counts.emergencyBraking
@@ -76,11 +71,11 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 			{"mean_depart_delay", "departDelay"},
 			{"total_travel_time", "totalTravelTime"},
 		} {
-			add(mean.name, notNone(or(stats.number("vehicleTripStatistics", mean.attribute), f.counts.means[mean.attribute])))
+			add(mean.name, notNone(cmp.Or(stats.number("vehicleTripStatistics", mean.attribute), f.counts.means[mean.attribute])))
 		}
 	}
 
-	loaded := or(stats.number("persons", "loaded"), f.counts.persons)
+	loaded := cmp.Or(stats.number("persons", "loaded"), f.counts.persons)
 	persons := loaded != nil && *loaded > 0
 	apart := files[simulation.OutputPersoninfo]
 	totals, err := readTrips(r.Out, files[simulation.OutputTripinfo], persons && apart == "")
@@ -102,7 +97,7 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 		}
 	}
 
-	end := or(f.ended, &f.last.time)
+	end := cmp.Or(f.ended, &f.last.time)
 	simulated, wall := *end-f.begin, f.wall.Seconds()
 	add("begin", &f.begin)
 	add("end", end)
@@ -117,20 +112,24 @@ func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Outp
 }
 
 // finished is how many vehicles have arrived. The summary's last step can be minutes before the end (summary-output.period), or be missing;
-// those that left the road since have arrived, for all that is known.
+// those that left the road since have arrived, for all that is known. "ended" is no help: it counts vehicles that SUMO discarded before
+// they departed, as it does where scale or max-depart-delay leaves some out.
 func finished(inserted, running *float64, step tags) *float64 {
-	arrived, ended := step.number("step", "arrived"), step.number("step", "ended")
-	if arrived == nil {
-		arrived = ended
+	arrived := step.number("step", "arrived")
+	left, leftBefore := difference(inserted, running), difference(step.number("step", "inserted"), step.number("step", "running"))
+	if since := difference(left, leftBefore); arrived != nil && since != nil {
+		n := *arrived + *since
+		return &n
 	}
-	if inserted == nil || running == nil {
-		return arrived
+	return cmp.Or(left, arrived, step.number("step", "ended"))
+}
+
+func difference(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
 	}
-	n := *inserted - *running
-	if arrived != nil && ended != nil {
-		n += *arrived - *ended
-	}
-	return &n
+	d := *a - *b
+	return &d
 }
 
 // notNone is v, unless it is SUMO's -1 for "none".

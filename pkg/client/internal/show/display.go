@@ -4,7 +4,6 @@ package show
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,7 +43,7 @@ func New(log, status io.Writer, names []string) Display {
 
 // IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr }) // a file, or what stands before one
 	return ok && cwriter.IsTerminal(int(f.Fd()))
 }
 

@@ -108,6 +108,13 @@ def test_misspelt_options_are_found(client: Client, cross: Path) -> None:
         client.submit(cross / "elsewhere")
 
 
+def test_an_empty_path_is_not_the_current_folder(client: Client, cross: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cross)
+    for send in (client.submit, client.store, client.validate, lambda path: client.study(path, seeds="1")):
+        with pytest.raises(ScenarioError, match="path of the scenario is empty"):
+            send("")
+
+
 def test_a_wrong_key_is_refused(client: Client, cross: Path) -> None:
     with Client(client.url, "sk-wrong") as stranger, pytest.raises(AuthenticationError):
         stranger.submit(cross)
@@ -139,6 +146,9 @@ def test_many_runs_in_order_with_the_errors_of_some(client: Client, cross: Path)
         client.submit_map(runs[2:3])
     with pytest.raises(TypeError, match="no scenario"):
         client.submit_map([{"seed": 1}])
+    for one in (str(cross), cross, {"scenario": cross}):
+        with pytest.raises(TypeError, match="list of scenarios"):
+            client.submit_map(one)  # type: ignore[arg-type]
 
 
 def test_coroutines_do_the_same(key: str, cross: Path, tmp_path: Path) -> None:

@@ -187,6 +187,45 @@ def test_a_broken_download_resumes_where_it_broke(tmp_path: Path) -> None:
     assert service.requests[-1].headers["Range"] == "bytes=1000-"
 
 
+def test_what_is_there_is_not_downloaded_again(tmp_path: Path) -> None:
+    listed = {"files": [{"name": "t.xml", "size": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}]}
+    link = httpx.Response(302, headers={"Location": "/t"})
+    service = Service(
+        httpx.Response(200, json=job()), httpx.Response(200, json=listed), httpx.Response(200, json=listed), link, stream(b"abc")
+    )
+    results = Client("http://service", transport=service).job(JOB).results
+    (tmp_path / "t.xml").write_bytes(b"abc")
+    results.download(tmp_path)
+    (tmp_path / "t.xml").write_bytes(b"abd")
+    results.download(tmp_path)
+    assert (tmp_path / "t.xml").read_bytes() == b"abc"
+    assert not service.answers
+
+
+def test_a_download_beside_another_is_whole(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10
+    listed = {"files": [{"name": "t.xml", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}]}
+    left = tmp_path / f"t.xml.{'A' * 26}.part"
+    left.write_bytes(b"x")
+    os.utime(left, (0, 0))  # its process was killed long ago
+
+    def slowly(_: httpx.Request) -> httpx.Response:
+        class Chunks(httpx.SyncByteStream):
+            def __iter__(self) -> Any:
+                yield content[:1000]
+                with pytest.raises(UnreachableError):  # another download begins, and breaks off
+                    Client("http://service", patience=0, transport=broken).job(JOB).results.download(tmp_path)
+                yield content[1000:]
+
+        return httpx.Response(200, stream=Chunks())
+
+    begins = [httpx.Response(200, json=job()), httpx.Response(200, json=listed), httpx.Response(302, headers={"Location": "/t"})]
+    broken = Service(*begins, stream(b"x", httpx.ReadError("reset")))
+    Client("http://service", transport=Service(*begins, slowly)).job(JOB).results.download(tmp_path)
+    assert (tmp_path / "t.xml").read_bytes() == content
+    assert [p.name for p in tmp_path.iterdir()] == ["t.xml"]
+
+
 def test_a_damaged_download_leaves_no_file(tmp_path: Path) -> None:
     listed = {"files": [{"name": "t.xml", "size": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}]}
     service = Service(

@@ -24,8 +24,11 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """The name and content of the zip at path, or of one made of the folder there."""
+def opened(scenario: Scenario) -> Iterator[tuple[str, IO[bytes]]]:
+    """The name and content of the zip at a path, or of one made of the folder there."""
+    if not os.fspath(scenario):  # as a Path, this would be the current folder
+        raise ScenarioError("The path of the scenario is empty: it may come from a variable that is not set.")
+    path = Path(scenario)
     if path.is_dir():
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
             packed = cast("IO[bytes]", file)

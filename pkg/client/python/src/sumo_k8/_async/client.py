@@ -109,7 +109,7 @@ class AsyncClient:
         elif STORED.match(text) and not Path(text).exists():
             fields["scenario"] = text
         else:
-            with opened(Path(scenario)) as (file_name, file):
+            with opened(scenario) as (file_name, file):
                 form = Form(fields, file_name, file)
                 answer = await self._transport.json(Request("POST", "/jobs", form=form, key=key))
             return AsyncJob(self, cast("types.Job", answer))
@@ -155,6 +155,8 @@ class AsyncClient:
         Returns:
             the jobs in the order of runs
         """
+        if isinstance(runs, (str, os.PathLike, Mapping)):  # a text would be taken apart into paths of one letter, "/" among them
+            raise TypeError(f"runs is a list of scenarios or dicts: write [{runs!r}] for one")
         each = [dict(r) if isinstance(r, Mapping) else {"scenario": r} for r in runs]
         for arguments in each:
             if "scenario" not in arguments:
@@ -221,7 +223,7 @@ class AsyncClient:
             name: for people
             for_program: a controller or a tool runs it, so that what keeps SUMO from running it alone is a warning
         """
-        with opened(Path(scenario)) as (file_name, file):
+        with opened(scenario) as (file_name, file):
             request = Request(
                 "POST",
                 "/scenarios",
@@ -233,7 +235,7 @@ class AsyncClient:
 
     async def validate(self, scenario: str | os.PathLike[str], *, config_file: str | None = None) -> types.Validation:
         """Check a folder or zip without storing it."""
-        with opened(Path(scenario)) as (file_name, file):
+        with opened(scenario) as (file_name, file):
             request = Request("POST", "/scenarios/validate", query={"config_file": config_file}, form=Form({}, file_name, file), safe=True)
             return cast("types.Validation", await self._transport.json(request))
 

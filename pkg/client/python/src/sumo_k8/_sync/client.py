@@ -110,7 +110,7 @@ class Client:
         elif STORED.match(text) and not Path(text).exists():
             fields["scenario"] = text
         else:
-            with opened(Path(scenario)) as (file_name, file):
+            with opened(scenario) as (file_name, file):
                 form = Form(fields, file_name, file)
                 answer = self._transport.json(Request("POST", "/jobs", form=form, key=key))
             return Job(self, cast("types.Job", answer))
@@ -156,6 +156,8 @@ class Client:
         Returns:
             the jobs in the order of runs
         """
+        if isinstance(runs, (str, os.PathLike, Mapping)):  # a text would be taken apart into paths of one letter, "/" among them
+            raise TypeError(f"runs is a list of scenarios or dicts: write [{runs!r}] for one")
         each = [dict(r) if isinstance(r, Mapping) else {"scenario": r} for r in runs]
         for arguments in each:
             if "scenario" not in arguments:
@@ -222,7 +224,7 @@ class Client:
             name: for people
             for_program: a controller or a tool runs it, so that what keeps SUMO from running it alone is a warning
         """
-        with opened(Path(scenario)) as (file_name, file):
+        with opened(scenario) as (file_name, file):
             request = Request(
                 "POST",
                 "/scenarios",
@@ -234,7 +236,7 @@ class Client:
 
     def validate(self, scenario: str | os.PathLike[str], *, config_file: str | None = None) -> types.Validation:
         """Check a folder or zip without storing it."""
-        with opened(Path(scenario)) as (file_name, file):
+        with opened(scenario) as (file_name, file):
             request = Request("POST", "/scenarios/validate", query={"config_file": config_file}, form=Form({}, file_name, file), safe=True)
             return cast("types.Validation", self._transport.json(request))
 

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import httpx
 
+from sumo_k8._results import is_there, part_of
 from sumo_k8._wire import (
     ANSWER_WITHIN,
     CONNECT_WITHIN,
@@ -76,7 +77,7 @@ class Transport:
     def save(self, request: Request, path: Path) -> None:
         """Write a good answer into a file, which appears there only when it is complete."""
         patience = Patience(self._seconds, request.repeatable)
-        part = path.with_name(path.name + ".part")
+        part = part_of(path)
         while True:
             try:
                 with self._exchange(request, SILENCE) as response:
@@ -130,10 +131,12 @@ class Transport:
 
     def download(self, path: str, target: Path, size: int, sha256: str | None) -> None:
         """Write the file behind the link at path to target, where it appears only when it is complete. A broken transfer resumes where
-        it broke.
+        it broke, and a file that is there is not fetched again.
         """
+        if is_there(target, size, sha256):
+            return
         patience = Patience(self._seconds, True)
-        part = target.with_name(target.name + ".part")
+        part = part_of(target)
         checksum = hashlib.sha256()
         got = 0
         try:
