@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,18 +213,25 @@ func TestARunHasEndedOnceNothingOfItsRecordingIsOnTheWay(t *testing.T) {
 
 func TestWhatIsLeftOfARecordingIsNoResult(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, "j")
+	b := newBench(t, "j", "own")
 	b.List.Runs[0].Options.Replay = &simulation.Replay{}
 	b.begin(t, "j", map[string]string{simulation.LogFile: "log", "tripinfo.xml": "trips"})
 	b.record(t, "j", "a1", simulation.MaxOwnFiles+200) // more than there may be results
 	b.end(t, "j", simulation.Outcome{})
+	// Nothing records this run, so that the folder is its scenario's.
+	b.begin(t, "own", map[string]string{simulation.LogFile: "log", simulation.ReplayFolder + "/tripinfo.xml": "trips"})
+	b.end(t, "own", simulation.Outcome{})
 	b.start(t)
-	b.await(t, "the run is stored", func() bool { return b.has(chunk.StoredFolder, "j") })
-	var names []string
-	for _, f := range b.last().Runs["j"].Results {
-		names = append(names, f.Name)
-	}
-	if diff := cmp.Diff([]string{simulation.LogFile, simulation.OutcomeFile, "tripinfo.xml"}, names); diff != "" {
-		t.Errorf("the results (-want +got):\n%s", diff)
+	for id, trips := range map[string]string{"j": "tripinfo.xml", "own": simulation.ReplayFolder + "/tripinfo.xml"} {
+		b.await(t, "the run is stored", func() bool { return b.has(chunk.StoredFolder, id) })
+		var names []string
+		for _, f := range b.last().Runs[id].Results {
+			names = append(names, f.Name)
+		}
+		want := []string{simulation.LogFile, simulation.OutcomeFile, trips}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("the results of %s (-want +got):\n%s", id, diff)
+		}
 	}
 }

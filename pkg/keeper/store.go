@@ -229,7 +229,7 @@ func (d *duty) files(r *run) (files []file, err error) {
 			return fs.SkipAll
 		}
 		name := strings.TrimPrefix(path, r.ID+"/")
-		if name == simulation.ReplayFolder && entry.IsDir() {
+		if r.Options.Replay != nil && name == simulation.ReplayFolder && entry.IsDir() { // else it is the scenario's
 			return fs.SkipDir
 		}
 		if !entry.Type().IsRegular() || !artifact.Storable(name) || simulation.Unfinished(name) {

@@ -170,7 +170,7 @@ func (a *archive) list(files []packed, rep *report) {
 			len(files), a.limits.Entries)
 		return
 	}
-	found := map[string]entry{}
+	found, folders := map[string]entry{}, map[string]bool{}
 	var claimed uint64
 	for _, p := range files {
 		f := p.file
@@ -184,6 +184,14 @@ func (a *archive) list(files []packed, rep *report) {
 		}
 		if fault == "" {
 			fault = entryFault(f, name.folder, a.limits)
+		}
+		// Folders that no entry is for are made for the files in them: some thousand names can stand for thirty times as many.
+		for parent := path.Dir(name.name); parent != "." && !folders[parent]; parent = path.Dir(parent) {
+			folders[parent] = true
+		}
+		if len(folders) > a.limits.Entries {
+			rep.fault("", "the zip has files in more than %d folders: leave out what the simulation does not need", a.limits.Entries)
+			return
 		}
 		if fault != "" {
 			delete(found, name.name)

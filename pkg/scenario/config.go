@@ -318,15 +318,30 @@ func (r *judgement) files(known []chosen) {
 	if !hasNet {
 		r.fault(r.config, "names no network: add <net-file value=\"….net.xml\"/>")
 	}
+	r.writes()
+}
+
+// writes judges the outputs, of which all are known.
+func (r *judgement) writes() {
+	made := map[string]bool{} // folders, by a run
 	for _, output := range slices.Sorted(maps.Keys(r.outputs)) {
 		if r.reads[output] {
 			r.fault(r.config, "%s is read and also written, and SUMO empties it before it reads it: give the output another name", quote(output))
 		}
+		if strings.Count(output, "/") > maxFolders {
+			r.fault(r.config, "the output %s is more than %d folders deep: choose another name", quote(output), maxFolders)
+			continue
+		}
 		for parent := path.Dir(output); parent != "."; parent = path.Dir(parent) {
+			made[parent] = true
 			if r.inspection.files[parent] != nil {
 				r.fault(r.config, "the output %s cannot be written, because %s is a file and not a folder: choose another name",
 					quote(output), quote(parent))
 			}
+		}
+		if len(made) > r.folders {
+			r.fault(r.config, "the outputs are in more than %d folders: write them into fewer", r.folders)
+			return
 		}
 	}
 }

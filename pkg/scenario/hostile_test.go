@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -352,5 +354,56 @@ func TestEncodeSaysWhatCannotBeExpressed(t *testing.T) {
 		if text, err := c.Encode(under("/in/", out), leave); err == nil {
 			t.Errorf("with %q: %s", out, text)
 		}
+	}
+}
+
+// TestNoScenarioMakesManyFolders has what unpacks, or is written, into so many folders that they fill a disk beside all other limits.
+func TestNoScenarioMakesManyFolders(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits()
+	limits.Entries = 40
+	deep := strings.Repeat("d/", 20)
+	detectors := func(files ...string) part {
+		text := ""
+		for _, file := range files {
+			text += `<e1Detector file="` + file + `"/>`
+		}
+		return entryOf("a.xml", "<additional>"+text+"</additional>")
+	}
+	for name, test := range map[string]struct {
+		zip     []byte
+		refused string // a part of the message
+	}{
+		"files in few folders": {zip: scenarioOf(t, "", entryOf(deep+"a.txt", ""), entryOf(deep+"b.txt", ""), entryOf(deep+"e/c.txt", ""))},
+		"files in many folders": {
+			zip:     scenarioOf(t, "", entryOf("a/"+deep+"a.txt", ""), entryOf("b/"+deep+"a.txt", "")),
+			refused: "has files in more than 40 folders",
+		},
+		"outputs in few folders": {zip: scenarioOf(t, `<a value="a.xml"/>`, detectors(deep+"a", deep+"b", deep+"e/c"))},
+		"outputs in many folders": {
+			zip: scenarioOf(t, `<a value="a.xml"/>`, detectors("a/"+deep+"x", "b/"+deep+"x")), refused: "outputs are in more than 40 folders",
+		},
+		"outputs behind a prefix": {
+			zip:     scenarioOf(t, `<a value="a.xml"/><output-prefix value="`+deep+`"/>`, detectors("a/x", "b/x")),
+			refused: "outputs are in more than 40 folders",
+		},
+		"a deep output": {
+			zip:     scenarioOf(t, `<log value="`+strings.Repeat("d/", maxFolders+1)+`x"/>`),
+			refused: "is more than 30 folders deep: choose another name",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Inspect(t.Context(), Zip(bytes.NewReader(test.zip), int64(len(test.zip))), limits)
+			var said string
+			if p, ok := errors.AsType[*problem.Error](err); ok {
+				for _, item := range p.Items {
+					said += item.Message + "\n"
+				}
+			}
+			if (test.refused == "") != (err == nil) || !strings.Contains(said, test.refused) {
+				t.Errorf("refused with %v: %s", err, said)
+			}
+		})
 	}
 }

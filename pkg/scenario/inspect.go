@@ -32,7 +32,7 @@ func Inspect(ctx context.Context, c Content, limits Limits) (Manifest, error) {
 func readAll(ctx context.Context, c Content, limits Limits) (*inspection, error) {
 	in := &inspection{
 		version: limits.SUMOVersion, config: path.Clean(limits.Config), files: map[string]*file{}, used: map[string]bool{},
-		held: map[string]bool{}, program: limits.Program,
+		held: map[string]bool{}, program: limits.Program, folders: limits.Entries,
 	}
 	in.budget = budget{limits.Names, in.spill}
 	if in.version == "" {
@@ -101,6 +101,7 @@ type inspection struct {
 	directory
 	version string
 	program bool     // Limits.Program
+	folders int      // Limits.Entries
 	config  string   // Limits.Config's path; "." or "" for none
 	names   []string // of files, in the order of the zip
 	files   map[string]*file

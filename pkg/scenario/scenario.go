@@ -188,7 +188,7 @@ type Place struct {
 type Limits struct {
 	Upload   int64 // bytes of the zip
 	Unpacked int64 // bytes of all files together
-	Entries  int   // files and folders in the zip
+	Entries  int   // files and folders in the zip; also the most folders that its files are in, and its outputs
 	// Ratio is the most that one entry may unpack to, as a multiple of its packed size. It applies beyond a size at
 	// which a false alarm is no loss: small files of zeros compress further than any bomb.
 	Ratio int64

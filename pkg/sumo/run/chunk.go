@@ -250,7 +250,7 @@ func (x *execution) goOn(ctx context.Context) simulation.Outcome {
 		switch {
 		case len(x.running) > 0, len(x.unstored) > 0 && !silent:
 		case x.left > 0, x.next < len(x.List.Runs), len(x.unstored) > 0:
-			return interrupted(context.Cause(ctx))
+			return interrupted(cmp.Or(context.Cause(ctx), errUnrecorded))
 		default:
 			return x.outcome
 		}
@@ -480,8 +480,8 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, r Run) end {
 			e.kept = false
 		}
 	}
-	if e.kept {
-		e.outcome = r.conclude(e.outcome)
+	if e.kept { // unless nothing shows the keeper that it has ended
+		e.outcome, e.kept = r.conclude(e.outcome)
 		x.brief.Store(e.outcome.Succeeded() && time.Since(began) < briefRun)
 	}
 	r.lane.settle(r, e.outcome)

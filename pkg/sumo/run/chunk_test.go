@@ -765,6 +765,19 @@ func TestACopyOfAnOutcomeThatFailsIsSaid(t *testing.T) {
 	}
 }
 
+// TestARunWithoutAnOutcomeIsRepeated has a run whose outcome cannot be written, for which a chunk and its keeper would wait for ever.
+func TestARunWithoutAnOutcomeIsRepeated(t *testing.T) {
+	t.Parallel()
+	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 1, 1)
+	c.Common.Confinement = confine.Off
+	c.Common.Binary = script(t, `mkdir -p '`+filepath.Join(c.Common.Out, "r001", simulation.OutcomeFile+partialSuffix, "in the way")+`'
+exec "$SUMO" "$@"`)
+	outcome := k.do(c)
+	if outcome.Reason != simulation.Interrupted || !strings.Contains(outcome.Message, errUnrecorded.Error()) || len(k.stored) > 0 {
+		t.Errorf("%s: %s, %d stored", outcome.Reason, outcome.Message, len(k.stored))
+	}
+}
+
 // TestWhatTheKeeperReadsStays has a run that an earlier sumo-run has ended: it is removed once it is stored, even if it is skipped.
 func TestWhatTheKeeperReadsStays(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,10 @@ func TestHowAProgramEnds(t *testing.T) {
 			text: "f = open('big', 'wb')\nwhile True: f.write(bytes(1 << 20))", reason: simulation.OutputTooLarge, message: "may write",
 			change: func(r *Run) { r.Output = 20 << 20 },
 		},
+		"folders without end": {
+			text: "import os\nn = 0\nwhile True:\n  os.mkdir(f'{n}')\n  n += 1", reason: simulation.OutputTooLarge, message: "folders",
+			change: func(r *Run) { r.Output = 20 << 20 },
+		},
 		"output without a name": {
 			text: "import os\nwhile True:\n  f = open('big', 'wb')\n  os.unlink('big')\n  f.write(bytes(8 << 20)); f.flush()\n" +
 				"  globals().setdefault('kept', []).append(f)",

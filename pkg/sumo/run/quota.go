@@ -26,7 +26,8 @@ const fileMargin = 8
 // outputs, and as little as possible for a program that ignores the request to stop.
 const hardMargin = 256 << 20
 
-// maxFiles is how many files a run may create: more than any scenario needs, and few enough to measure repeatedly.
+// maxFiles is how many files and folders a run may create: more than any scenario needs, and few enough to measure repeatedly. A folder
+// takes an inode and a block of the disk, as a file does.
 const maxFiles = 100 * simulation.MaxOwnFiles
 
 // maxNesting is how deep folders may be nested, and maxFolderPath how long their paths may be, in bytes: more than those of any scenario,
@@ -50,7 +51,8 @@ func (e outputTooLarge) Error() string { return "too much output" }
 // advice says which file grew and what to do about it.
 func (e outputTooLarge) advice() string {
 	if e.usage.files > maxFiles {
-		return fmt.Sprintf("A run may write at most %d files. Write the outputs to fewer files, or simulate a shorter interval.", maxFiles)
+		return fmt.Sprintf("A run may write at most %d files and folders. Write the outputs to fewer of them, or simulate a shorter interval.",
+			maxFiles)
 	}
 	if e.usage.deep {
 		return fmt.Sprintf("A run may nest %d folders, with paths of %d bytes. Write the outputs to fewer of them.",
@@ -67,7 +69,7 @@ func (e outputTooLarge) advice() string {
 // usage is what a run occupies on disk.
 type usage struct {
 	bytes   int64  // holes in files included: the object store does not keep them
-	files   int    // with a name
+	files   int    // with a name, and folders
 	largest string // path of the largest file, below its folder; empty for one without a name
 	most    int64  // bytes of that file
 	deep    bool   // some folders are deeper than they may be, and not counted
@@ -137,8 +139,8 @@ const blockSize = 512
 // closed.
 func (r Run) usage(pids ...int) usage {
 	var u usage
-	add := func(info fs.FileInfo, name string) {
-		n := sizeOf(info)
+	var folders int64 // bytes
+	add := func(n int64, name string) {
 		u.bytes += n
 		if n > u.most {
 			u.largest, u.most = name, n
@@ -163,20 +165,20 @@ func (r Run) usage(pids ...int) usage {
 				return nil
 			}
 			r.open(root, name, info)
-			if d.Type().IsRegular() {
+			switch {
+			case d.Type().IsRegular():
 				u.files++
-				add(info, name)
+				add(sizeOf(info), name)
+			case d.IsDir() && name != ".":
+				u.files++
+				folders += sizeOf(info)
 			}
 			return nil
 		})
 		root.Close()
 	}
-	if n := r.recording.size(); n > 0 {
-		u.bytes += n
-		if n > u.most {
-			u.largest, u.most = "the recording", n
-		}
-	}
+	add(folders, "folders")
+	add(r.recording.size(), "the recording")
 	type file struct{ device, inode uint64 }
 	seen := map[file]bool{} // processes may share one
 	for _, pid := range pids {
@@ -190,7 +192,7 @@ func (r Run) usage(pids ...int) usage {
 			stat := info.Sys().(*syscall.Stat_t)
 			if which := (file{stat.Dev, stat.Ino}); stat.Nlink == 0 && !seen[which] {
 				seen[which] = true
-				add(info, "")
+				add(sizeOf(info), "")
 			}
 		}
 	}

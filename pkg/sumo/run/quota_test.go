@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +71,7 @@ func TestManyFilesAreTooMuch(t *testing.T) {
 		}
 	}
 	u := r.usage(0)
-	if u.files != 101 {
+	if u.files != 104 { // so do folders
 		t.Errorf("they count as %+v", u)
 	}
 	if u.files = maxFiles; r.over(u) {
@@ -244,6 +245,34 @@ func TestUnknownTagsAreNotKept(t *testing.T) {
 	write(t, filepath.Join(dir, "summary.xml"), "<summary>"+b.String()+`<step loaded="1"/></summary>`)
 	if got := readTags(dir, "summary.xml"); len(got) != 1 || got.number("step", "loaded") == nil {
 		t.Errorf("%d tags: %v", len(got), got.number("step", "loaded"))
+	}
+}
+
+// TestARunEndsWhateverNumbersAProgramWrites has sums that are no numbers in JSON, so that a run without an outcome once had its place for
+// ever.
+func TestARunEndsWhateverNumbersAProgramWrites(t *testing.T) {
+	t.Parallel()
+	r := folders(t)
+	write(t, filepath.Join(r.Out, "s.xml"), `<statistics><vehicles loaded="2" inserted="1e308" running="-1e308"/></statistics>`)
+	write(t, filepath.Join(r.Out, "steps.xml"), `<summary><step arrived="-1e308" ended="1e308"/></summary>`)
+	write(t, filepath.Join(r.Out, "t.xml"), `<tripinfos>`+strings.Repeat(`<tripinfo><emissions CO2_abs="1e308"/></tripinfo>`, 3)+`</tripinfos>`)
+	left := kept{files: map[simulation.Output]string{
+		simulation.OutputStatistics: "s.xml", simulation.OutputSummary: "steps.xml", simulation.OutputTripinfo: "t.xml",
+	}}
+	summary, reason, message := r.sumUp(scenario.Config{}, fate{observed: observed{version: "1"}}, &left, "", "")
+	if loaded, _ := summary.Metric("vehicles_loaded"); reason != "" || loaded != 2 {
+		t.Errorf("%s: %s, %+v", reason, message, summary)
+	}
+	for _, name := range []string{"vehicles_finished", "emissions_co2"} {
+		if v, ok := summary.Metric(name); ok {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	summary.Metrics = append(summary.Metrics, simulation.Metric{Name: "end", Value: math.Inf(1)})
+	outcome, written := r.conclude(simulation.Outcome{Summary: summary})
+	text, err := os.ReadFile(filepath.Join(r.Out, simulation.OutcomeFile))
+	if !written || err != nil || outcome.Reason != simulation.InternalError || !strings.Contains(string(text), string(outcome.Reason)) {
+		t.Errorf("the outcome is %+v, %v: %s", outcome, err, text)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -106,6 +107,9 @@ var errTimeout = errors.New("timeout")
 // errCancelled is the cause with which a run's context ends when the service no longer wants the run.
 var errCancelled = errors.New("cancelled")
 
+// errUnrecorded is why a chunk is to be repeated that has a run whose outcome could not be written.
+var errUnrecorded = errors.New("the outcome of a run could not be written")
+
 // errEnough is the cause with which SUMO is stopped when it has simulated enough.
 var errEnough = errors.New("enough steps")
 
@@ -134,7 +138,8 @@ func unpacked(unpack unpacker) opener {
 
 func (r Run) perform(ctx context.Context, unpack unpacker) simulation.Outcome {
 	outcome, _ := r.carryOut(ctx, unpacked(unpack))
-	return r.conclude(outcome)
+	outcome, _ = r.conclude(outcome)
+	return outcome
 }
 
 // carryOut is perform without outcome.json.
@@ -154,12 +159,18 @@ func (r Run) carryOut(ctx context.Context, open opener) (outcome simulation.Outc
 	return outcome, shown
 }
 
-// conclude writes outcome.json.
-func (r Run) conclude(outcome simulation.Outcome) simulation.Outcome {
-	if err := writeJSON(filepath.Join(r.Out, simulation.OutcomeFile), outcome); err != nil && outcome.Succeeded() {
+// conclude writes outcome.json, without the summary if that is what cannot be written, and reports whether it is there.
+func (r Run) conclude(outcome simulation.Outcome) (_ simulation.Outcome, written bool) {
+	name := filepath.Join(r.Out, simulation.OutcomeFile)
+	err := writeJSON(name, outcome)
+	if err == nil {
+		return outcome, true
+	}
+	if outcome.Succeeded() {
 		outcome.Reason, outcome.Message = blame(err, "The outcome could not be written")
 	}
-	return outcome
+	outcome.Summary = nil
+	return outcome, writeJSON(name, outcome) == nil
 }
 
 // attempt is carryOut without checksums and times.
@@ -468,6 +479,7 @@ func (r Run) sumUp(
 		if warning := r.byClass(chosen, summary, left.files[simulation.OutputTripinfo]); warning != "" && reason == "" {
 			left.notes = append(left.notes, warning)
 		}
+		summary.Metrics = slices.DeleteFunc(summary.Metrics, boundless)
 		if err := writeJSON(filepath.Join(r.Out, simulation.SummaryFile), summary); err != nil && reason == "" {
 			reason, message = blame(err, "The summary could not be written")
 		}
@@ -482,6 +494,9 @@ func (r Run) sumUp(
 	}
 	return summary, reason, message
 }
+
+// boundless reports whether a metric is no finite number, as the sum of those that a program has written may be.
+func boundless(m simulation.Metric) bool { return math.IsNaN(m.Value) || math.IsInf(m.Value, 0) }
 
 // seed is the one with which SUMO runs.
 func (r Run) seed(chosen scenario.Config) int64 {
