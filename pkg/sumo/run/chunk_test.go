@@ -770,7 +770,7 @@ func TestARunWithoutAnOutcomeIsRepeated(t *testing.T) {
 	t.Parallel()
 	c, k := chunkOf(t, zipped(t, road(t, "", oneVehicle)), 1, 1)
 	c.Common.Confinement = confine.Off
-	c.Common.Binary = script(t, `mkdir -p '`+filepath.Join(c.Common.Out, "r001", simulation.OutcomeFile+partialSuffix, "in the way")+`'
+	c.Common.Binary = script(t, `mkdir -p '`+filepath.Join(c.Common.Out, "r001", simulation.OutcomeFile+simulation.PartialSuffix, "in the way")+`'
 exec "$SUMO" "$@"`)
 	outcome := k.do(c)
 	if outcome.Reason != simulation.Interrupted || !strings.Contains(outcome.Message, errUnrecorded.Error()) || len(k.stored) > 0 {
