@@ -123,8 +123,8 @@ const (
 	StatePrefix = "states/"
 )
 
-// SweepPlace has the key up to which a search for orphaned objects came that had to stop; it is there only between such a search and one that
-// reaches the end.
+// SweepPlace has the key up to which a search for orphaned objects came that had to stop; it is there only between such a search and one
+// that reaches the end.
 const SweepPlace = "sweep/place"
 
 const stateSuffix = ".json.gz"

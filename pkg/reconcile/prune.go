@@ -175,7 +175,7 @@ func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Repor
 		{artifact.ResultPrefix, before, r.ofKnownJobs},
 	}, rep))
 	if errors.Is(context.Cause(ctx), errSweepTime) {
-		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not come through the bucket; the next one goes on from there")
+		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not reach the end of the bucket; the next one goes on")
 		return nil
 	}
 	return err

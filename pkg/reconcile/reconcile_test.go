@@ -414,7 +414,9 @@ func TestOrphansAreFoundWhereverTheyAreAmongMoreThanOneSearchReaches(t *testing.
 			jobs.jobs[id] = job.Job{ID: id, State: job.Succeeded, FinishedAt: &yesterday}
 			store.modified["results/sumo-a/"+id+"/log.txt"], store.modified["views/sumo-a/"+id+"/plots"] = yesterday, yesterday
 		}
-		orphans := []string{"results/sumo-a/aaa/log.txt", "results/sumo-a/job-2000x/log.txt", "results/sumo-a/zzz/log.txt", "views/sumo-a/zzz/plots"}
+		orphans := []string{
+			"results/sumo-a/aaa/log.txt", "results/sumo-a/job-2000x/log.txt", "results/sumo-a/zzz/log.txt", "views/sumo-a/zzz/plots",
+		}
 		leave := func() {
 			for _, key := range orphans {
 				store.modified[key] = yesterday

@@ -41,8 +41,8 @@ func cure(c Counts) string {
 	case c.Failed:
 		return ", and would fail again as planned. Fix what their messages name, and start another study."
 	}
-	return fmt.Sprintf(", %d of them for a reason that a retry does not change. Look at their messages: fix what those name, and retry the others.",
-		c.Repeating)
+	return fmt.Sprintf(", %d of them for a reason that a retry does not change. Look at their messages: fix what those name, and retry the "+
+		"others.", c.Repeating)
 }
 
 // tooMany says how many runs have failed if those are more than the study allows; otherwise it is empty.

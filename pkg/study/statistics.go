@@ -174,7 +174,8 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 			note += " Runs do not fail at random: those in congestion do, so that what is left looks better than it is."
 		}
 		if invalid > 0 {
-			note += fmt.Sprintf(" %d could not be run as planned, and a retry does not change that: fix what the messages of these runs name.", invalid)
+			note += fmt.Sprintf(" %d could not be run as planned, and a retry does not change that: fix what the messages of these runs name.",
+				invalid)
 		}
 		notes = append(notes, note)
 	}
