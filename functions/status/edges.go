@@ -201,7 +201,8 @@ func noEdges(s study.Study, label string, pruned, unread, without int) error {
 		return problem.New(problem.NotFound, `The runs of %s have no edgedata output. Start the study with "outputs": ["edgedata"] in run.`,
 			label)
 	case s.State.Terminal():
-		return problem.New(problem.NotFound, "No run of %s has succeeded. POST /studies/%s/retry orders those that failed again.", label, s.ID)
+		return problem.New(problem.NotFound, "No run of %s has succeeded. Look at the messages of its runs: fix what they name, and start "+
+			"another study; where they name nothing, POST /studies/%s/retry runs them again.", label, s.ID)
 	}
 	return problem.New(problem.Conflict, "No run of %s has succeeded yet. Edges will be available once one has.", label)
 }

@@ -111,8 +111,8 @@ func (f *Function) anyTable(ctx context.Context, s study.Study, runs []job.Job, 
 		case without != nil:
 			return without
 		case len(runs) < runsPerPage && s.State.Terminal():
-			return problem.New(problem.Conflict, "No run of the study has succeeded, and it is %s. Look at the messages of its runs, and run the "+
-				"study again or retry it.", s.State)
+			return problem.New(problem.Conflict, "No run of the study has succeeded, and it is %s. Look at the messages of its runs: fix what "+
+				"they name, and start another study; where they name nothing, retry this one.", s.State)
 		case len(runs) < runsPerPage:
 			return problem.New(problem.Conflict, "No run of the study has succeeded. Its tables will be available once one has.")
 		}

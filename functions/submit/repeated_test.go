@@ -18,8 +18,8 @@ import (
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
-// A request whose first answer was lost is answered again whatever has become of limits, settings, scenarios, inputs and studies, also where
-// the same request would be refused today.
+// A request whose first answer was lost is answered again whatever has become of limits, settings, scenarios, inputs and studies, also
+// where the same request would be refused today.
 func TestARepeatedRequestIsAnsweredAsTheFirstTime(t *testing.T) {
 	t.Parallel()
 	in := install(t, "")
@@ -112,9 +112,9 @@ func TestARepeatedRequestIsAnsweredAsTheFirstTime(t *testing.T) {
 		}
 	}
 	// A key is of its request only, also where that request is refused before its upload.
-	other := in.uploadWith(t, zip, []string{"Idempotency-Key: a form"}, [2]string{"timeout_seconds", "7201"}).Want(t, http.StatusUnprocessableEntity)
+	other := in.uploadWith(t, zip, []string{"Idempotency-Key: a form"}, [2]string{"timeout_seconds", "7201"})
 	var p rest.Problem
-	if other.Into(t, &p); p.Code != problem.KeyReused {
+	if other.Want(t, http.StatusUnprocessableEntity).Into(t, &p); p.Code != problem.KeyReused {
 		t.Errorf("another form with the same key answers %+v", p)
 	}
 }

@@ -123,6 +123,10 @@ const (
 	StatePrefix = "states/"
 )
 
+// SweepPlace has the key up to which a search for orphaned objects came that had to stop; it is there only between such a search and one
+// that reaches the end.
+const SweepPlace = "sweep/place"
+
 const stateSuffix = ".json.gz"
 
 // ChunkState is where a chunk's keeper says how its runs stand.

@@ -216,8 +216,8 @@ type file struct {
 	info fs.FileInfo // of the file itself, also where it is a link
 }
 
-// files lists the regular files of a run, in the order of their names. What a sumo-run that was killed has left of a recording is none, as its
-// keys are those of a run that goes on, which are removed; nor is what it was about to write.
+// files lists the regular files of a run, in the order of their names. What a sumo-run that was killed has left of a recording is none, as
+// its keys are those of a run that goes on, which are removed; nor is what it was about to write.
 func (d *duty) files(r *run) (files []file, err error) {
 	entries := 0
 	err = fs.WalkDir(d.out.FS(), r.ID, func(path string, entry fs.DirEntry, err error) error {

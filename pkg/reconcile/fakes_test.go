@@ -275,7 +275,8 @@ type objects struct {
 	modified  map[string]time.Time
 	begun     []time.Time // uploads that were never finished
 	deleteErr error
-	endless   string // a prefix with more objects than there is time for
+	endless   string        // a prefix with more objects than there is time for
+	each      time.Duration // that listing one object takes; only in a bubble of synctest
 }
 
 func (o *objects) AbortUploads(ctx context.Context, before time.Time) (int, error) {
@@ -299,18 +300,32 @@ func (o *objects) Open(_ context.Context, key string, _, _ int64) (io.ReadCloser
 }
 
 func (o *objects) List(ctx context.Context, prefix string, yield func(artifact.Object) bool) error {
+	return o.ListAfter(ctx, prefix, "", yield)
+}
+
+func (o *objects) ListAfter(ctx context.Context, prefix, after string, yield func(artifact.Object) bool) error {
 	if prefix == o.endless {
 		<-ctx.Done()
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	for _, key := range slices.Sorted(maps.Keys(o.modified)) {
-		if strings.HasPrefix(key, prefix) && !yield(artifact.Object{Key: key, Modified: o.modified[key]}) {
+		if !strings.HasPrefix(key, prefix) || key <= after {
+			continue
+		}
+		time.Sleep(o.each)
+		if ctx.Err() != nil || !yield(artifact.Object{Key: key, Modified: o.modified[key]}) {
 			break
 		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+func (o *objects) Put(_ context.Context, key string, r io.Reader, _ string) (int64, error) {
+	text, err := io.ReadAll(r)
+	if o.content == nil {
+		o.content = map[string]string{}
+	}
+	o.content[key] = string(text)
+	return int64(len(text)), err
 }
 
 func (o *objects) Delete(_ context.Context, keys ...string) error {
@@ -319,6 +334,7 @@ func (o *objects) Delete(_ context.Context, keys ...string) error {
 	}
 	for _, key := range keys {
 		delete(o.modified, key)
+		delete(o.content, key)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -153,26 +155,91 @@ func (r *Reconciler) pruneDeliveries(ctx context.Context, now time.Time, rep *Re
 }
 
 // pruneOrphans removes objects that nothing refers to: uploads that never became a scenario, and files of jobs that
-// were deleted. What there may be most of comes last, so that the rest has its turn where the time does not suffice for all.
+// were deleted. First comes what there is little of. Where the time does not suffice for the rest, the next search goes on with it.
 func (r *Reconciler) pruneOrphans(ctx context.Context, now time.Time, rep *Report) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sweepTime, errSweepTime)
 	defer cancel()
 	before := now.Add(-orphanAge)
-	err := errors.Join(
-		r.abortUploads(ctx, before, rep),
-		r.sweep(ctx, artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown, rep),
-		r.sweep(ctx, artifact.ChunkPrefix, before, r.ofActiveChunks, rep),
-		r.sweep(ctx, artifact.StatePrefix, before, r.ofActiveChunks, rep),
-		r.sweep(ctx, artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys, rep),
-		r.sweep(ctx, artifact.ViewPrefix, before, r.ofKnownJobs, rep),
-		r.sweep(ctx, artifact.ResultPrefix, before, r.ofKnownJobs, rep),
-	)
+	err := r.abortUploads(ctx, before, rep)
+	for _, s := range []section{
+		{artifact.UploadPrefix, now.Add(-scenario.UploadLifetime), noneKnown},
+		{artifact.ChunkPrefix, before, r.ofActiveChunks},
+		{artifact.StatePrefix, before, r.ofActiveChunks},
+	} {
+		_, failed := r.sweep(ctx, s, "", "", rep)
+		err = errors.Join(err, failed)
+	}
+	err = errors.Join(err, r.sweepOn(ctx, []section{
+		{artifact.ScenarioPrefix, before, r.Scenarios.KnownKeys},
+		{artifact.ViewPrefix, before, r.ofKnownJobs},
+		{artifact.ResultPrefix, before, r.ofKnownJobs},
+	}, rep))
 	if errors.Is(context.Cause(ctx), errSweepTime) {
-		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not reach the end of the bucket")
+		r.Log.Warn().Dur("limit", sweepTime).Msg("the search for orphaned objects did not reach the end of the bucket; the next one goes on")
 		return nil
 	}
 	return err
 }
+
+// section is a part of the bucket in which orphans are looked for: objects that were last changed earlier than before, and are not known.
+type section struct {
+	prefix string
+	before time.Time
+	known  func(ctx context.Context, keys []string) (map[string]bool, error)
+}
+
+// placeTime bounds the writing of where a search has stopped, which comes after its time.
+const placeTime = 5 * time.Second
+
+// sweepOn goes once round sections, beginning where the last search had to stop.
+func (r *Reconciler) sweepOn(ctx context.Context, sections []section, rep *Report) error {
+	begin, err := r.sweepPlace(ctx)
+	if err != nil {
+		return err
+	}
+	first := max(0, slices.IndexFunc(sections, func(s section) bool { return strings.HasPrefix(begin, s.prefix) }))
+	turns := slices.Concat(sections[first:], sections[:first+1]) // the first one again, for what is before begin
+	for i, s := range turns {
+		after, until := "", ""
+		switch i {
+		case 0:
+			after = begin
+		case len(turns) - 1:
+			if until = begin; begin == "" {
+				continue
+			}
+		}
+		reached, failed := r.sweep(ctx, s, after, until, rep)
+		if ctx.Err() != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), placeTime)
+			defer cancel()
+			_, lost := r.Objects.Put(ctx, artifact.SweepPlace, strings.NewReader(reached), "text/plain")
+			return errors.Join(err, failed, lost)
+		}
+		err = errors.Join(err, failed)
+	}
+	if begin != "" {
+		err = errors.Join(err, r.Objects.Delete(ctx, artifact.SweepPlace))
+	}
+	return err
+}
+
+// sweepPlace is the key up to which the last search came, empty if it came through.
+func (r *Reconciler) sweepPlace(ctx context.Context) (string, error) {
+	place, err := r.Objects.Open(ctx, artifact.SweepPlace, 0, maxPlace)
+	if problem.CodeOf(err) == problem.NotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading where the search for orphaned objects is: %w", err)
+	}
+	defer place.Close()
+	key, err := io.ReadAll(io.LimitReader(place, maxPlace))
+	return string(key), err
+}
+
+// maxPlace is the most bytes of a key in S3.
+const maxPlace = 1024
 
 func (r *Reconciler) abortUploads(ctx context.Context, before time.Time, rep *Report) error {
 	n, err := r.Objects.AbortUploads(ctx, before)
@@ -185,18 +252,17 @@ func (r *Reconciler) abortUploads(ctx context.Context, before time.Time, rep *Re
 
 var errSweepTime = errors.New("the time for orphaned objects is up")
 
-// sweep deletes the objects under prefix that were last changed earlier than before and are not known.
-func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
-	known func(ctx context.Context, keys []string) (map[string]bool, error), rep *Report,
-) error {
+// sweep deletes the orphans of s after one key and until another, empty for the ends of s. It returns the key up to which it has come.
+func (r *Reconciler) sweep(ctx context.Context, s section, after, until string, rep *Report) (reached string, err error) {
+	reached = cmp.Or(after, s.prefix)
 	var batch []string
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		keep, err := known(ctx, batch)
+		keep, err := s.known(ctx, batch)
 		if err != nil {
-			return fmt.Errorf("looking up objects under %s: %w", prefix, err)
+			return fmt.Errorf("looking up objects under %s: %w", s.prefix, err)
 		}
 		var orphans []string
 		for _, key := range batch {
@@ -209,28 +275,34 @@ func (r *Reconciler) sweep(ctx context.Context, prefix string, before time.Time,
 			return nil
 		}
 		if err := r.Objects.Delete(ctx, orphans...); err != nil {
-			return fmt.Errorf("removing orphaned objects under %s: %w", prefix, err)
+			return fmt.Errorf("removing orphaned objects under %s: %w", s.prefix, err)
 		}
 		rep.PrunedObjects += len(orphans)
 		return nil
 	}
 	var flushErr error
-	err := r.Objects.List(ctx, prefix, func(o artifact.Object) bool {
-		if o.Modified.Before(before) {
+	err = r.Objects.ListAfter(ctx, s.prefix, after, func(o artifact.Object) bool {
+		if until != "" && o.Key > until {
+			return false
+		}
+		if o.Modified.Before(s.before) {
 			batch = append(batch, o.Key)
 		}
 		if len(batch) == objectBatch {
 			flushErr = flush()
 		}
+		if len(batch) == 0 {
+			reached = o.Key
+		}
 		return flushErr == nil
 	})
 	if err != nil {
-		return fmt.Errorf("listing objects under %s: %w", prefix, err)
+		return reached, fmt.Errorf("listing objects under %s: %w", s.prefix, err)
 	}
 	if flushErr != nil {
-		return flushErr
+		return reached, flushErr
 	}
-	return flush()
+	return reached, flush()
 }
 
 // noneKnown is for prefixes where any object that is old enough is an orphan.

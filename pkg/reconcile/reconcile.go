@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -102,6 +103,9 @@ type Scenarios interface {
 type Objects interface {
 	artifact.Remover
 	scenario.Opener
+	Put(ctx context.Context, key string, r io.Reader, contentType string) (int64, error)
+	// ListAfter is List without the keys up to after.
+	ListAfter(ctx context.Context, prefix, after string, yield func(artifact.Object) bool) error
 	// AbortUploads frees what is left of uploads that began before the given time and were never finished, because the
 	// process that sent them was killed. It returns how many there were.
 	AbortUploads(ctx context.Context, before time.Time) (int, error)

@@ -401,6 +401,54 @@ func TestOrphansAreRemovedBesideMoreResultsThanThereIsTimeFor(t *testing.T) {
 	})
 }
 
+// Each search looks at 3,000 of 7,000 objects. It goes on in the next hour, in another process, and begins anew where it has come through.
+func TestOrphansAreFoundWhereverTheyAreAmongMoreThanOneSearchReaches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := noon.Add(30 * time.Minute) // the top of the hour
+		yesterday := now.Add(-25 * time.Hour)
+		store := &objects{each: 10 * time.Millisecond, modified: map[string]time.Time{}}
+		jobs := &record{jobs: map[string]job.Job{}}
+		for i := range 3500 {
+			id := fmt.Sprintf("job-%04d", i)
+			jobs.jobs[id] = job.Job{ID: id, State: job.Succeeded, FinishedAt: &yesterday}
+			store.modified["results/sumo-a/"+id+"/log.txt"], store.modified["views/sumo-a/"+id+"/plots"] = yesterday, yesterday
+		}
+		orphans := []string{
+			"results/sumo-a/aaa/log.txt", "results/sumo-a/job-2000x/log.txt", "results/sumo-a/zzz/log.txt", "views/sumo-a/zzz/plots",
+		}
+		leave := func() {
+			for _, key := range orphans {
+				store.modified[key] = yesterday
+			}
+		}
+		left := func() int { return len(store.modified) - 2*len(jobs.jobs) }
+		search := func() {
+			t.Helper()
+			r := newReconciler(jobs, &engine{})
+			r.Objects, r.Now = store, func() time.Time { return now }
+			if _, err := r.Run(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(time.Hour)
+		}
+		leave()
+		for range 2 { // whatever one round leaves behind itself is found by the next
+			for hours := 0; left() > 0; hours++ {
+				if hours == 6 {
+					t.Fatalf("after %d searches there are %d orphans", hours, left())
+				}
+				search()
+			}
+			leave()
+		}
+		store.each = 0
+		if search(); left() > 0 || len(store.content) > 0 {
+			t.Errorf("a search that comes through leaves %d orphans and %v", left(), store.content)
+		}
+	})
+}
+
 func TestPruning(t *testing.T) {
 	t.Parallel()
 	topOfTheHour := noon.Add(30 * time.Minute)

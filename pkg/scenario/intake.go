@@ -61,7 +61,8 @@ type Objects interface {
 	Delete(ctx context.Context, keys ...string) error
 }
 
-// Opener reads length bytes of an object from offset; a negative length reads to its end. The caller closes the reader.
+// Opener reads length bytes of an object from offset; a negative length reads to its end. The caller closes the reader, which fails with
+// problem.Unavailable when the store does.
 type Opener interface {
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }

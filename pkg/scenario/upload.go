@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
@@ -85,7 +84,7 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string, prog
 		return Scenario{}, false, err
 	}
 	defer body.Close()
-	s, created, err = in.Accept(ctx, t, storedUpload{body}, About{Name: u.Name, Check: u.check, Program: program})
+	s, created, err = in.Accept(ctx, t, body, About{Name: u.Name, Check: u.check, Program: program})
 	switch problem.CodeOf(err) {
 	case "":
 	case problem.Invalid, problem.TooLarge, problem.ScenarioInvalid:
@@ -127,15 +126,4 @@ func (u Upload) check(_ context.Context, digest string) error {
 			"new upload.", digest, u.Expected)
 	}
 	return nil
-}
-
-// storedUpload is read from the object store, so its failures are the store's, not the client's.
-type storedUpload struct{ io.Reader }
-
-func (s storedUpload) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a Reader ends with EOF itself; one that is wrapped is a failure
-		err = problem.Wrap(err, problem.Unavailable, "The object store failed while the upload was being read. Try again shortly.")
-	}
-	return n, err
 }

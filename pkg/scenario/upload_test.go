@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -130,7 +129,8 @@ func (b broken) Open(ctx context.Context, key string, offset, length int64) (io.
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(io.MultiReader(io.LimitReader(body, 9), iotest.ErrReader(errors.New("connection reset")))), nil
+	failure := problem.New(problem.Unavailable, "The object store is unreachable.")
+	return io.NopCloser(io.MultiReader(io.LimitReader(body, 9), iotest.ErrReader(failure))), nil
 }
 
 func TestCompleteCanBeRepeatedWhenTheStoreFails(t *testing.T) {

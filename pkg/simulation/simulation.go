@@ -129,6 +129,11 @@ const (
 	NotRecorded            Reason = "NotRecorded" // the job failed in the predecessor, which recorded a message at most
 )
 
+// Repeating lists the reasons for which a run ends again whenever it is run as it is: their cause is in what was asked for.
+func Repeating() []Reason {
+	return []Reason{InvalidScenario, SimulationError, ControllerError, TooManyTeleports, OutOfMemory, OutputTooLarge}
+}
+
 // Exit codes of sumo-run, one for each way out. They stay clear of 1 and 2, which Go's runtime and shells use, and of
 // 126 and above, which shells use for signals.
 const (

@@ -25,12 +25,24 @@ func (s Study) Judge(c Counts) (state State, message, stop string) {
 	case s.CancelRequested:
 		return Cancelled, fmt.Sprintf("Cancelled on request. %s.", counted(c.Succeeded, c.Runs, "had succeeded")), ""
 	case c.Cancelled == 0:
-		return Incomplete, counted(c.Failed, c.Runs, "failed") + ". Look at their messages, and retry them.", ""
+		return Incomplete, counted(c.Failed, c.Runs, "failed") + cure(c), ""
 	case c.Failed == 0:
 		return Incomplete, counted(c.Cancelled, c.Runs, verb(c.Cancelled)+" cancelled") + ".", ""
 	default:
 		return Incomplete, fmt.Sprintf("%s, and %d %s cancelled.", counted(c.Failed, c.Runs, "failed"), c.Cancelled, verb(c.Cancelled)), ""
 	}
+}
+
+// cure ends a sentence on failed runs with what to do about them.
+func cure(c Counts) string {
+	switch c.Repeating {
+	case 0:
+		return ". Look at their messages, and retry them."
+	case c.Failed:
+		return ", and would fail again as planned. Fix what their messages name, and start another study."
+	}
+	return fmt.Sprintf(", %d of them for a reason that a retry does not change. Look at their messages: fix what those name, and retry the "+
+		"others.", c.Repeating)
 }
 
 // tooMany says how many runs have failed if those are more than the study allows; otherwise it is empty.

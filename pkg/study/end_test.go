@@ -25,6 +25,15 @@ func TestHowAStudyEnds(t *testing.T) {
 			1, false, study.Counts{Runs: 4, Succeeded: 3, Failed: 1}, study.Incomplete,
 			"1 of 4 runs failed. Look at their messages, and retry them.", "",
 		},
+		"one failed as it will again": {
+			1, false, study.Counts{Runs: 4, Succeeded: 3, Failed: 1, Repeating: 1}, study.Incomplete,
+			"1 of 4 runs failed, and would fail again as planned. Fix what their messages name, and start another study.", "",
+		},
+		"some failed as they will again": {
+			1, false, study.Counts{Runs: 4, Succeeded: 1, Failed: 3, Repeating: 2}, study.Incomplete,
+			"3 of 4 runs failed, 2 of them for a reason that a retry does not change. Look at their messages: fix what those name, and retry the " +
+				"others.", "",
+		},
 		"one was cancelled": {
 			1, false, study.Counts{Runs: 4, Succeeded: 3, Cancelled: 1}, study.Incomplete, "1 of 4 runs was cancelled.", "",
 		},

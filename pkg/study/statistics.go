@@ -55,8 +55,10 @@ type Fate struct {
 // Incomplete reports whether a run of the point has ended without a result.
 func (f Fate) Incomplete() bool { return f.Missing > 0 }
 
-// Biased reports whether runs are missing that were not cancelled, so that what is left looks better than it is.
-func (f Fate) Biased() bool { return f.Missing > f.Reasons[simulation.Cancelled] }
+// Biased reports whether runs are missing that began and were not cancelled, so that what is left looks better than it is.
+func (f Fate) Biased() bool {
+	return f.Missing > f.Reasons[simulation.Cancelled]+f.Reasons[simulation.InvalidScenario]
+}
 
 // muchLeftOut is the share of unfinished trips from which on means over trips say so. Below it are the vehicles that any interval of
 // traffic that goes on leaves on the road; beyond it the queues that a mean over finished trips does not see.
@@ -152,13 +154,14 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 		notes = append(notes, "The number of runs was decided by looking at the results after each round, so that intervals are a little "+
 			"too narrow.")
 	}
-	missing, incomplete, open, biased := 0, 0, 0, false
+	missing, incomplete, invalid, open, biased := 0, 0, 0, 0, false
 	fates := d.Fates()
 	notes = append(notes, d.unmeasured(shown, fates)...)
 	notes = append(notes, d.sparse(shown)...)
 	notes = append(notes, d.LeftOut(shown)...)
 	for _, f := range fates {
 		missing += f.Missing
+		invalid += f.Reasons[simulation.InvalidScenario]
 		open += f.Open
 		biased = biased || f.Biased()
 		if f.Incomplete() {
@@ -169,6 +172,10 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 		note := fmt.Sprintf("%d of the runs, at %d of the points, ended without a result.", missing, incomplete)
 		if biased {
 			note += " Runs do not fail at random: those in congestion do, so that what is left looks better than it is."
+		}
+		if invalid > 0 {
+			note += fmt.Sprintf(" %d could not be run as planned, and a retry does not change that: fix what the messages of these runs name.",
+				invalid)
 		}
 		notes = append(notes, note)
 	}

@@ -228,6 +228,15 @@ func TestMissingRunsStayVisible(t *testing.T) {
 	if strings.Contains(notes, biased) || !strings.Contains(notes, "3 of the runs, at 2 of") {
 		t.Errorf("notes on cancelled runs:\n%s", notes)
 	}
+	for i, r := range d.Results {
+		if r.State == job.Cancelled && r.Point == 2 {
+			d.Results[i].State, d.Results[i].Reason = job.Failed, simulation.InvalidScenario
+		}
+	}
+	notes = strings.Join(d.Notes(d.Metrics()), "\n")
+	if strings.Contains(notes, biased) || !strings.Contains(notes, "2 could not be run as planned, and a retry does not change that: fix") {
+		t.Errorf("notes on runs whose scenario is invalid:\n%s", notes)
+	}
 }
 
 // A gridlock leaves most vehicles on the road. Over the trips that ended, all may look better than without it.

@@ -60,6 +60,7 @@ type Counts struct {
 	Runs      int // planned
 	Succeeded int
 	Failed    int
+	Repeating int // of the failed, those for which a retry ends as they did (simulation.Repeating); known while a study is judged
 	Cancelled int
 	Active    int // pending or running: a chunk has more runs than it makes at a time
 	Running   int // of the active

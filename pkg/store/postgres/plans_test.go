@@ -131,7 +131,7 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		{"ChunksAtWork", []any{"tenant-1"}, 50},
 		{"StudiesWaiting", []any{reserveAfter, "tenant-1", 10}, 10},
 		{"RunsWaiting", []any{"tenant-1", []string{studyN(1)}, 8, 16}, runsOfStudy + 20},
-		{"CountStudies", nil, jobs},
+		{"CountStudies", []any{repeating()}, jobs},
 		{"UpdateExpectations", []any{[]string{studyN(1)}}, runsOfStudy},
 		{"CancelRunsOfStudies", []any{[]string{studyN(1)}, []string{"Too many failed."}}, runsOfStudy},
 		{"DeleteIdleChunks", nil, jobs / 1000},

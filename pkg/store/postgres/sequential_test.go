@@ -127,7 +127,7 @@ func TestARoundIsOrderedOnceHoweverOftenTheStepRuns(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	id := newSequential(t, d, 30, 1)
 	endRound(t, d, narrow, wide)
-	rows, err := d.q.CountStudies(t.Context())
+	rows, err := d.q.CountStudies(t.Context(), nil)
 	if err != nil || len(rows) != 1 || !rows[0].Sequential {
 		t.Fatal(rows, err)
 	}
@@ -151,7 +151,7 @@ func TestAStudyThatChangesBeforeItsRoundHasItsTurnLater(t *testing.T) {
 	newTenant(t, d, "acme", roomy)
 	id := newSequential(t, d, 30, 1)
 	endRound(t, d, narrow, wide)
-	rows, err := d.q.CountStudies(t.Context())
+	rows, err := d.q.CountStudies(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres/internal/db"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
@@ -39,7 +40,7 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 	if err := d.lookUp(ctx); err != nil {
 		return 0, err
 	}
-	rows, err := d.q.CountStudies(ctx)
+	rows, err := d.q.CountStudies(ctx, repeating())
 	if err != nil {
 		return 0, translate(err, "counting runs of studies")
 	}
@@ -52,8 +53,8 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 			s.Message = oversized
 		}
 		c := study.Counts{
-			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Cancelled: r.NowCancelled, Active: r.NowActive, Running: r.NowRunning,
-			Cached: r.NowCached,
+			Runs: r.Runs, Succeeded: r.NowSucceeded, Failed: r.NowFailed, Repeating: r.NowRepeating, Cancelled: r.NowCancelled,
+			Active: r.NowActive, Running: r.NowRunning, Cached: r.NowCached,
 		}
 		state, message, stop := s.Judge(c)
 		if r.Sequential && (state == study.Succeeded || state == study.Incomplete) {
@@ -107,6 +108,10 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 	}
 	// Chunks without active jobs hold nothing any longer.
 	return changed + len(updates), translate(d.q.DeleteIdleChunks(ctx), "removing chunks that have ended")
+}
+
+func repeating() []string {
+	return each(simulation.Repeating(), func(r simulation.Reason) string { return string(r) })
 }
 
 // round is another one of a sequential study whose runs have all ended: its seeds, if one is due, and what has become of the aim.

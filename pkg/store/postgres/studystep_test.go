@@ -50,6 +50,25 @@ func change(t testing.TB, d *DB, id, set string) {
 	}
 }
 
+func TestAStudyWhoseRunsWouldFailAgainSaysSo(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	newTenant(t, d, "acme", roomy)
+	for reason, want := range map[simulation.Reason]string{
+		simulation.InvalidScenario:  "1 of 1 run failed, and would fail again as planned. Fix what their messages name, and start another study.",
+		simulation.DeadlineExceeded: "1 of 1 run failed. Look at their messages, and retry them.",
+	} {
+		id := newStudy(t, d, "acme", testStudy{})
+		chunks, _ := claimed(t, d, "acme", 9)
+		now := time.Now()
+		apply(t, d, job.Update{ID: chunks[0].Jobs[0].ID, State: job.Failed, Reason: reason, StartedAt: &now, FinishedAt: &now})
+		stepStudies(t, d)
+		if s, err := d.Study(t.Context(), "acme", id); err != nil || s.State != study.Incomplete || s.Message != want {
+			t.Errorf("%s: it is %s %q, %v; want %q", reason, s.State, s.Message, err, want)
+		}
+	}
+}
+
 func TestAStudyFollowsItsRuns(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -244,7 +263,7 @@ func TestAStepLeavesAStudyAloneThatChangesMeanwhile(t *testing.T) {
 	id := newStudy(t, d, "acme", testStudy{seeds: 2, coreSeconds: 1})
 	chunks, _ := claimed(t, d, "acme", 9)
 	end(t, d, job.Failed, 1, chunks[0].Jobs...)
-	rows, err := d.q.CountStudies(t.Context())
+	rows, err := d.q.CountStudies(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

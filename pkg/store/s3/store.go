@@ -231,11 +231,20 @@ func (s *Store) Stat(ctx context.Context, key string) (artifact.Object, error) {
 
 // List implements artifact.Store, a page of 1,000 objects per request.
 func (s *Store) List(ctx context.Context, prefix string, yield func(artifact.Object) bool) error {
+	return s.ListAfter(ctx, prefix, "", yield)
+}
+
+// ListAfter implements reconcile.Objects.
+func (s *Store) ListAfter(ctx context.Context, prefix, after string, yield func(artifact.Object) bool) error {
 	api, _, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	pages := s3.NewListObjectsV2Paginator(api, &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, Prefix: &prefix})
+	request := &s3.ListObjectsV2Input{Bucket: &s.cfg.Bucket, Prefix: &prefix}
+	if after != "" {
+		request.StartAfter = &after
+	}
+	pages := s3.NewListObjectsV2Paginator(api, request)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -334,6 +334,18 @@ func TestListAndDeleteGoBeyondOnePage(t *testing.T) {
 	if diff := cmp.Diff(want[:3], list(t, store, "results/a/", 3)); diff != "" {
 		t.Errorf("List() that is stopped (-want +got):\n%s", diff)
 	}
+	for after, rest := range map[string][]string{want[40]: want[41:], "results/a/": want, want[40] + "gone": want[41:], want[objects-1]: nil} {
+		var got []string
+		if err := store.ListAfter(t.Context(), "results/a/", after, func(o artifact.Object) bool {
+			got = append(got, o.Key)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(rest, got); diff != "" {
+			t.Errorf("ListAfter(%s) (-want +got):\n%s", after, diff)
+		}
+	}
 	if err := store.Delete(t.Context(), append(want, "never/there")...); err != nil {
 		t.Fatal(err)
 	}

@@ -340,7 +340,7 @@ func (d *drawing) missingNote(points []int, so string) string {
 	if slices.ContainsFunc(points, func(p int) bool { return d.fates[p].Biased() }) {
 		return "Runs are missing, and not at random: those in congestion fail first" + so + ". "
 	}
-	return "Runs are missing, because they were cancelled. "
+	return "Runs are missing that were cancelled, or could not be run as planned. "
 }
 
 // withMissing adds what is missing of a point to a remark.

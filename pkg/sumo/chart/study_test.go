@@ -189,11 +189,14 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 		},
 		"a point with cancelled runs": {
 			asked{variants: plans, axes: []study.Axis{demand}, seeds: 10, value: failing(noisy(-1), third), cancelled: true}, "means",
-			[]string{"hollow: runs are missing", "Runs are missing, because they were cancelled. green wave, demand 1: 4 of 10 runs missing."}, nil,
+			[]string{
+				"hollow: runs are missing",
+				"Runs are missing that were cancelled, or could not be run as planned. green wave, demand 1: 4 of 10 runs missing.",
+			}, nil,
 		},
 		"differences with cancelled runs": {
 			asked{variants: plans, axes: []study.Axis{demand}, seeds: 10, value: failing(noisy(-1), third), cancelled: true}, "differences",
-			[]string{"Runs are missing, because they were cancelled. green wave, demand 1: 4 of 10 runs missing."}, nil,
+			[]string{"Runs are missing that were cancelled, or could not be run as planned. green wave, demand 1: 4 of 10 runs missing."}, nil,
 		},
 		"another axis beside the first": {
 			asked{variants: plans, axes: []study.Axis{demand, axis("rerouting", "option:device.rerouting.probability", "0", "1")}, seeds: 3,

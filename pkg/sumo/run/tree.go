@@ -137,7 +137,8 @@ var replayNames = []string{simulation.ReplayFile, simulation.ReplaySegmentsFile,
 
 // owns reports whether a name at the top of the output folder is the run's own.
 func (r Run) owns(name string) bool {
-	return ours[folded(name)] || simulation.Unfinished(folded(name)) || r.Options.Replay != nil && slices.Contains(replayNames, folded(name)) ||
+	return ours[folded(name)] || simulation.Unfinished(folded(name)) ||
+		r.Options.Replay != nil && slices.Contains(replayNames, folded(name)) ||
 		r.study && folded(name) == simulation.EdgeColumnsFile ||
 		r.Options.Tool != nil && (folded(name) == simulation.KeptFile || folded(name) == simulation.ConvergenceFile)
 }

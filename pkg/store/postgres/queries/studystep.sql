@@ -2,7 +2,7 @@
 -- What has become of the runs of each study that goes on, beside what is on record of it.
 SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
        s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.running, s.cached,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_repeating, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
        n.core_seconds::float8 AS core_seconds, n.begun,
        (s.unplaced AND EXISTS (
            SELECT 1 FROM study_points p
@@ -15,6 +15,7 @@ CROSS JOIN LATERAL (
     SELECT count(*)::integer AS placed,
            (count(*) FILTER (WHERE j.state = 'SUCCEEDED'))::integer AS now_succeeded,
            (count(*) FILTER (WHERE j.state = 'FAILED'))::integer AS now_failed,
+           (count(*) FILTER (WHERE j.state = 'FAILED' AND j.reason = ANY (@repeating::text[])))::integer AS now_repeating,
            (count(*) FILTER (WHERE j.state = 'CANCELLED'))::integer AS now_cancelled,
            (count(*) FILTER (WHERE j.finished_at IS NULL))::integer AS now_active,
            (count(*) FILTER (WHERE j.state = 'RUNNING'))::integer AS now_running,

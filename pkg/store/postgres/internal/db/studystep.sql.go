@@ -39,7 +39,7 @@ func (q *Queries) CancelStudiesOfTenant(ctx context.Context, tenantID string) er
 const countStudies = `-- name: CountStudies :many
 SELECT s.id, s.tenant_id, coalesce(s.plan -> 'replications' ? 'until', false)::boolean AS sequential, s.version, s.cancel_requested, s.unplaced,
        s.stop_share, s.message, s.runs, s.succeeded, s.failed, s.cancelled, s.active, s.running, s.cached,
-       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
+       s.started_at, n.placed, n.now_succeeded, n.now_failed, n.now_repeating, n.now_cancelled, n.now_active, n.now_running, n.now_cached,
        n.core_seconds::float8 AS core_seconds, n.begun,
        (s.unplaced AND EXISTS (
            SELECT 1 FROM study_points p
@@ -52,6 +52,7 @@ CROSS JOIN LATERAL (
     SELECT count(*)::integer AS placed,
            (count(*) FILTER (WHERE j.state = 'SUCCEEDED'))::integer AS now_succeeded,
            (count(*) FILTER (WHERE j.state = 'FAILED'))::integer AS now_failed,
+           (count(*) FILTER (WHERE j.state = 'FAILED' AND j.reason = ANY ($1::text[])))::integer AS now_repeating,
            (count(*) FILTER (WHERE j.state = 'CANCELLED'))::integer AS now_cancelled,
            (count(*) FILTER (WHERE j.finished_at IS NULL))::integer AS now_active,
            (count(*) FILTER (WHERE j.state = 'RUNNING'))::integer AS now_running,
@@ -84,6 +85,7 @@ type CountStudiesRow struct {
 	Placed          int
 	NowSucceeded    int
 	NowFailed       int
+	NowRepeating    int
 	NowCancelled    int
 	NowActive       int
 	NowRunning      int
@@ -94,8 +96,8 @@ type CountStudiesRow struct {
 }
 
 // What has become of the runs of each study that goes on, beside what is on record of it.
-func (q *Queries) CountStudies(ctx context.Context) ([]CountStudiesRow, error) {
-	rows, err := q.db.Query(ctx, countStudies)
+func (q *Queries) CountStudies(ctx context.Context, repeating []string) ([]CountStudiesRow, error) {
+	rows, err := q.db.Query(ctx, countStudies, repeating)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +125,7 @@ func (q *Queries) CountStudies(ctx context.Context) ([]CountStudiesRow, error) {
 			&i.Placed,
 			&i.NowSucceeded,
 			&i.NowFailed,
+			&i.NowRepeating,
 			&i.NowCancelled,
 			&i.NowActive,
 			&i.NowRunning,
