@@ -293,6 +293,9 @@ func (r *judgement) files(known []chosen) {
 			r.read = append(r.read, Option{Name: c.option.name, Value: c.value})
 			continue
 		}
+		if u == readLate && r.values[neededBy[c.option.name]] != "" {
+			u = readOther
+		}
 		o := Option{Name: c.option.name, Writes: u.writes()}
 		role := map[string]role{"net-file": roleNet, "route-files": roleRoutes, "additional-files": roleAdditional}[c.option.name]
 		location := at(r.config, c.line)
@@ -432,10 +435,13 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 		return
 	}
 	switch {
+	case f == nil && u == readLate:
+		r.warn(location, "%s names %s, which is not in the zip: SUMO refuses the run if it needs the file, and otherwise ignores it; "+
+			"add it, or remove the option", what, quote(name))
 	case f == nil:
 		r.missing(name, what, location)
 	case !r.usable(name, f):
-	case u != readOther:
+	case u == readXML, u == include:
 		r.follow(name, f, location, role, u == include)
 	}
 }

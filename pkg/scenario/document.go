@@ -59,6 +59,7 @@ const (
 	readXML   use = iota // read through the XML parser
 	readOther            // read as plain text, numbers or images
 	mayRead              // read when there, or in the GUI only
+	readLate             // read as readOther is, once something in the run needs it: SUMO starts without it
 	include              // read in place of the element
 	write
 	// writeHere is written relative to the folder in which SUMO was started, not to the file that names it;

@@ -736,6 +736,10 @@ func TestInspectAccepts(t *testing.T) {
 		"filters that are not XML": {
 			zip: scenarioOf(t, `<fcd-output.filter-edges.input-file value="edges.txt"/>`, entryOf("edges.txt", "edge:e")),
 		},
+		"filters that nothing needs": {
+			zip:     scenarioOf(t, `<fcd-output.filter-edges.input-file value="edges.txt"/>`),
+			warning: `names "edges.txt", which is not in the zip: SUMO refuses the run if it needs the file`,
+		},
 		"detectors that share a file": {
 			zip: additional(strings.Repeat(`<e1Detector file="x.xml"/>`, 5000)), outputs: []string{"d/x.xml"},
 		},

@@ -146,16 +146,20 @@ var optionUses = map[string]use{
 	"additional-files":                   readXML,
 	"weight-files":                       readXML,
 	"load-state":                         readXML,
-	"fcd-output.filter-edges.input-file": readOther,
-	"device.ssm.filter-edges.input-file": readOther,
-	"astar.all-distances":                readOther,
-	"astar.landmark-distances":           readOther,
+	"fcd-output.filter-edges.input-file": readLate,
+	"device.ssm.filter-edges.input-file": readLate,
+	"astar.all-distances":                readLate,
+	"astar.landmark-distances":           readLate,
 	"device.fcd-replay.file":             readXML, // 1.20 to 1.26
 	"device.fcd-replay.files":            readXML, // since 1.28, which knows the older name too
 	"phemlight-path":                     mayRead,
 	"device.ssm.file":                    writeByConfig,
 	"device.toc.file":                    writeHere,
 }
+
+// neededBy are the options that need the file of another one, which is readLate. A device or a router needs the others' files, if the
+// run has one.
+var neededBy = map[string]string{"fcd-output.filter-edges.input-file": "fcd-output"}
 
 // use is what SUMO does with the files that o names; ok is false when it names none.
 func (o *option) use() (u use, ok bool) {

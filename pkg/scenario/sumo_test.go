@@ -431,6 +431,8 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 	t.Parallel()
 	additional := func(text string) []part { return []part{entryOf("d/a.xml", text)} }
 	const use = `<a value="a.xml"/>`
+	const driving = `<route-files value="r.xml"/>`
+	traffic := []part{entryOf("d/r.xml", `<routes><vehicle id="v" depart="0"><route edges="A0A1 A1A2"/></vehicle></routes>`)}
 	for name, test := range map[string]struct {
 		settings string
 		parts    []part
@@ -490,8 +492,12 @@ func TestUnusualFormsAreAcceptedAsSUMODoes(t *testing.T) {
 		"an include": {
 			use, append(additional(`<additional><include href="e/b.xml"/></additional>`), entryOf("d/e/b.xml", "<additional/>")),
 		},
-		"an include that is missing": {use, additional(`<additional><include href="b.xml"/></additional>`)},
-		"a speed sign without file":  {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
+		"a missing filter of positions":       {driving + `<fcd-output value="f.xml"/><fcd-output.filter-edges.input-file value="x.txt"/>`, traffic},
+		"a missing filter of no positions":    {driving + `<fcd-output.filter-edges.input-file value="x.txt"/>`, traffic},
+		"a missing filter of no device":       {driving + `<device.ssm.filter-edges.input-file value="x.txt"/>`, traffic},
+		"missing distances of another router": {driving + `<astar.all-distances value="x"/><astar.landmark-distances value="x"/>`, traffic},
+		"an include that is missing":          {use, additional(`<additional><include href="b.xml"/></additional>`)},
+		"a speed sign without file":           {use, additional(`<additional><variableSpeedSign id="x" lanes="A0A1_0" file="b.xml"/></additional>`)},
 		"a missing picture": {
 			use, additional(`<additional><poly id="p" shape="0,0 1,1 0,1" color="red" imgFile="x.png"/></additional>`),
 		},
