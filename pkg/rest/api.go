@@ -89,6 +89,9 @@ func NewAPI(mux *http.ServeMux, keys Keys) huma.API {
 		if err == nil {
 			err = checkQuery(ctx)
 		}
+		if err == nil {
+			err = checkNoBody(ctx)
+		}
 		if err == nil && upload {
 			var end func()
 			if end, err = gate.beginUpload(authorised, whole); err == nil {

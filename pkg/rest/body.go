@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -24,6 +25,23 @@ func checkLength(ctx huma.Context) error {
 		return tooLarge(ctx)
 	}
 	return nil
+}
+
+// emptyBody is the size of "null", which says no more than "{}" or nothing.
+const emptyBody = 4
+
+// checkNoBody refuses what a call would not read: a seed for a retry, for instance, which would run with the old one.
+func checkNoBody(ctx huma.Context) error {
+	r, _ := humago.Unwrap(ctx)
+	op := ctx.Operation()
+	scheduled := slices.ContainsFunc(op.Security, func(s map[string][]string) bool {
+		return s[string(Scheduler)] != nil // those that call by themselves, such as Knative's sources, send an event
+	})
+	if op.RequestBody != nil || streams(op) || scheduled || anyParameter(op) || r.ContentLength <= emptyBody {
+		return nil
+	}
+	item := problem.Item{Location: "body", Message: "this call reads no body, and would ignore what it says: leave it out"}
+	return problem.New(problem.Invalid, "%s", detailFor(problem.Invalid, "", []problem.Item{item})).WithItems(item)
 }
 
 func bodyLimit(op *huma.Operation) int64 {

@@ -234,6 +234,19 @@ func (a *app) getCommand() *cobra.Command {
 	}
 }
 
+type state interface {
+	~string
+	Terminal() bool
+}
+
+// statusOf is the state of a job or a study, which may be on its way to another one.
+func statusOf[S state](state S, cancelling bool) string {
+	if cancelling && !state.Terminal() {
+		return string(state) + ", being cancelled"
+	}
+	return string(state)
+}
+
 func (a *app) describe(j client.Job) {
 	rows := [][]string{{"job", j.ID}, {"name", j.Name}}
 	add := func(name, value string) {
@@ -241,10 +254,7 @@ func (a *app) describe(j client.Job) {
 			rows = append(rows, []string{name, value})
 		}
 	}
-	status := string(j.Status)
-	if j.CancelRequested && !j.Status.Terminal() {
-		status += ", being cancelled"
-	}
+	status := statusOf(j.Status, j.CancelRequested)
 	if j.Reason != "" {
 		status += " (" + string(j.Reason) + ")"
 	}

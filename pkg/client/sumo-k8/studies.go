@@ -504,7 +504,7 @@ func (a *app) getStudyCommand() *cobra.Command {
 		}
 		a.print(s, func() {
 			a.table([][]string{
-				{"study", s.ID}, {"name", s.Name}, {"status", strings.TrimSpace(string(s.Status) + " " + s.Message)}, {"size", sizeOf(s)},
+				{"study", s.ID}, {"name", s.Name}, {"status", strings.TrimSpace(statusOf(s.Status, s.CancelRequested) + " " + s.Message)}, {"size", sizeOf(s)},
 				{"used", fmt.Sprintf("%.0f core-seconds", s.CoreSeconds)}, {"created", clock(s.CreatedAt)}, {"started", clock(s.StartedAt)},
 				{"finished", clock(s.FinishedAt)}, {"expected end", clock(s.ETA)},
 			})

@@ -4,7 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -175,6 +178,19 @@ func testStudyNumbers(t *testing.T, s *service.Server) {
 	says(t, o.stderr, "reached the aim with 4 runs each")
 	says(t, o.stdout, "\nbase     0.5     4 ", "for ± 1e-06 of mean_time_loss")
 	says(t, u.ok("__complete", "study", "stats", id, "--metric", "").stdout, "mean_time_loss\n")
+}
+
+func TestAStudyThatIsBeingCancelledSaysSo(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[study.State]string{study.Running: "RUNNING, being cancelled\n", study.Cancelled: "CANCELLED\n"} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"study_id": "x", "name": "x", "status": %q, "cancel_requested": true}`, state)
+		}))
+		t.Cleanup(s.Close)
+		u := person(t)
+		u.env[urlVariable], u.env[apiKeyVariable] = s.URL, "sk-1"
+		says(t, u.ok("study", "get", "x").stdout, "status        "+want)
+	}
 }
 
 func TestNumbersOfAStudyAreShownWithWhatTheyHide(t *testing.T) {
