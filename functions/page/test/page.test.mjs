@@ -1318,14 +1318,14 @@ describe("every view", () => {
 	let study;
 
 	before(async () => {
-		tenant = await service.register("gallery", { max_concurrent_jobs: 2, controllers: true });
+		tenant = await service.register("gallery-of-the-planning-office-of-a-large-city", { max_concurrent_jobs: 2, controllers: true });
 		for (const [url, enabled] of [["https://localhost:1/planning/sumo-k8", true], ["https://localhost:1/archive", false]]) {
 			await service.call("POST", "/webhooks", { key: tenant.key, json: { url, enabled } });
 		}
 		old = await importJob(tenant);
 		const jobs = await Promise.all([
 			service.submit(tenant, "corridor", { outputs: "edgedata,fcd,emission", seed: "1" }),
-			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2" }),
+			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2", scenario_id: "w".repeat(100) }),
 			service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }),
 		]);
 		ids = jobs.map((j) => j.job_id);
@@ -1436,7 +1436,20 @@ describe("every view", () => {
 				await page.getByRole("dialog").waitFor();
 			},
 		},
-		"all-jobs": { operator: true, hash: () => "#/all-jobs", ready: (page) => page.locator("table.jobs").waitFor() },
+		"all-jobs": {
+			operator: true,
+			hash: () => "#/all-jobs",
+			async ready(page) {
+				const id = page.locator("td.tenant", { hasText: tenant.id }).first();
+				await id.waitFor();
+				const lines = await id.evaluate((e) => {
+					const text = document.createRange();
+					text.selectNodeContents(e);
+					return new Set([...text.getClientRects()].map((r) => r.top)).size;
+				});
+				assert.ok(lines <= 3, `the tenant's id takes ${lines} lines`);
+			},
+		},
 	};
 
 	for (const [look, settings] of Object.entries(looks)) {
