@@ -1046,6 +1046,16 @@ describe("an engineer", () => {
 			await page.locator(".pill.succeeded").waitFor();
 			await page.getByRole("link", { name: /^base, demand 1: [\d.]+ ± [\d.]+ n = 4/ }).waitFor();
 
+			// Numbers of one metric never stand below the name of another.
+			await page.route("**/statistics?metric=mean_travel_time", (route) => route.abort());
+			await page.getByLabel("Metric").selectOption("mean_travel_time");
+			await page.getByRole("alert").getByText("unreachable").waitFor();
+			await page.getByRole("link", { name: /^base, demand 1: – n = 4/ }).waitFor();
+			await page.unroute("**/statistics?metric=mean_travel_time");
+			await page.getByRole("button", { name: "Try again" }).click();
+			await page.getByRole("link", { name: /^base, demand 1: [\d.]+ ± [\d.]+ n = 4/ }).waitFor();
+			await page.getByLabel("Metric").selectOption("mean_time_loss");
+
 			await page.getByRole("link", { name: "Comparison", exact: true }).click();
 			const sentence = page.locator(".sentences li").first();
 			await sentence.getByText(/^Mean time loss of base, demand 4 .*higher by .* s .*n = 4/).waitFor();
@@ -1418,6 +1428,12 @@ describe("every view", () => {
 			hash: () => `#/studies/${study.study_id}/map`,
 			async ready(page) {
 				await page.getByText(/^\d+ edges of \d+ told apart from chance in this interval/).waitFor();
+				await page.getByLabel("Measure").focus(); // which it keeps while another measure loads
+				await page.getByLabel("Measure").selectOption("speed");
+				await page.getByText("Speed: difference").first().waitFor();
+				assert.equal(await page.evaluate(() => document.activeElement.closest("label")?.textContent.startsWith("Measure")), true);
+				await page.getByLabel("Measure").selectOption("timeLoss");
+				await page.getByText("Time loss: difference").first().waitFor();
 				await page.getByLabel("Also differences").check();
 				await page.locator(".edges button.link").first().click();
 			},
