@@ -1308,6 +1308,19 @@ describe("an operator", () => {
 		});
 	});
 
+	test("sees of a study's runs what counts towards the tenant's limit", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 1 });
+		const scenario = await service.store(tenant, "square");
+		const plan = { name: "endless", variants: [{ name: "base", scenario }], replications: { seeds: "1:8" }, run: { step_length: 0.02, end: 100_000_000 } };
+		const { study_id: id } = await service.call("POST", "/studies", { key: tenant.key, json: plan });
+		const mine = async () => (await service.call("GET", "/admin/queue")).tenants.find((t) => t.tenant_id === tenant.id);
+		await eventually("runs that share a place", async () => ((t) => t && t.pending + t.running > 1)(await mine()));
+		await withTab(operator(), async (page) => {
+			await page.getByRole("row", { name: new RegExp(`^${tenant.id} 0 – 1 of 1 `) }).waitFor();
+		});
+		await service.call("DELETE", `/studies/${id}`, { key: tenant.key });
+	});
+
 	test("sees failures by reason", async () => {
 		const tenant = await newTenant();
 		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" });
