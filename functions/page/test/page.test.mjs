@@ -559,6 +559,56 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("counts jobs as the list names their states", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 3 });
+		const jobs = await Promise.all([1, 2, 3].map(() => service.submit(tenant, "grid", slow)));
+		await withTab(tenant, async (page) => {
+			for (const state of ["Starting", "Running"]) {
+				await eventually(`as many ${state} in the list as counted`, async () => {
+					const listed = await page.locator("table.jobs .pill", { hasText: state }).count();
+					return listed > 0 && String(listed) === (await page.locator(".tile", { hasText: state }).locator(".value").textContent());
+				});
+			}
+		});
+		await Promise.all(jobs.map((j) => service.call("DELETE", `/jobs/${j.job_id}`, { key: tenant.key })));
+	});
+
+	test("sees that a job is deleted elsewhere while it is shown, and nothing else of it", async () => {
+		const tenant = await newTenant();
+		const { job_id: id } = await service.submit(tenant, "grid", slow);
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/jobs/${id}/summary`);
+			await page.getByRole("button", { name: "Cancel" }).waitFor();
+			await service.call("DELETE", `/jobs/${id}`, { key: tenant.key });
+			const answer = page.route(`**/jobs/${id}`, (route) => route.fulfill({ status: 404, contentType: "application/problem+json", json: { title: "Not Found", status: 404, detail: "No such job." } }));
+			await answer; // as when it is purged between two looks
+			await page.getByRole("alert").getByText("No such job.").waitFor();
+			assert.equal(await page.getByRole("navigation", { name: "Views of this job" }).count(), 0);
+			assert.equal(await page.getByRole("button", { name: "Cancel" }).count(), 0);
+			await tab.go(`#/compare/${id},${id.replace(/^./, "f")}`);
+			await page.getByRole("alert").waitFor();
+			await page.getByRole("link", { name: "Choose others" }).click();
+			await page.getByText("No jobs have succeeded yet").waitFor();
+		});
+	});
+
+	test("keeps what was typed when a file is dropped on a view that takes none", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page) => {
+			await heading(page, "Jobs").waitFor();
+			const [file, text] = await page.evaluate(() => {
+				const stopped = (fill) => {
+					const dataTransfer = new DataTransfer();
+					fill(dataTransfer);
+					return !document.querySelector("input[type=search]").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+				};
+				return [stopped((t) => t.items.add(new File(["x"], "a.zip"))), stopped((t) => t.setData("text/plain", "x"))];
+			});
+			assert.ok(file, "the file would replace the page");
+			assert.ok(!text, "text cannot be dragged into a field");
+		});
+	});
+
 	test("drops traffic counts, sees their faults, and then which of them the run reproduces", async () => {
 		const tenant = await newTenant();
 		const job = await service.submit(tenant, "cross", {});
@@ -784,6 +834,9 @@ describe("an engineer", () => {
 			await page.getByRole("button", { name: "Live" }).waitFor({ state: "detached" });
 			await page.reload();
 			await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+			await tab.go(`#/jobs/${id}/results`);
+			await page.getByRole("link", { name: "replay.segments" }).waitFor();
+			assert.deepEqual(await page.locator("table tr", { has: page.locator("td.grow:empty") }).allInnerTexts(), [], "files without a word on what they hold");
 		});
 		const job = await service.submit(tenant, "cross", { outputs: "fcd", end: "300" });
 		await service.finish(tenant, job.job_id);
