@@ -2,6 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 
+/** Whether a drag is of files: text may be dragged into fields. */
+export const hasFiles = (e: DragEvent): boolean => e.dataTransfer?.types.includes("Files") ?? false;
+
 type Props = {
 	/** The id of its input. */
 	id: string;
@@ -21,7 +24,9 @@ export function DropZone({ id, label, children, hint, accept, multiple, faulty, 
 	// in the moment the zone appears, for which a plain effect comes too late.
 	useLayoutEffect(() => {
 		const drag = (e: DragEvent) => {
+			if (!hasFiles(e)) return;
 			e.preventDefault();
+			e.dataTransfer!.dropEffect = "copy";
 			setOver(e.type === "dragover");
 			if (e.type === "drop" && e.dataTransfer?.files.length) take(e.dataTransfer.files);
 		};

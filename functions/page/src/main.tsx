@@ -15,6 +15,7 @@ import { JobPage } from "./tenant/job";
 import { Jobs } from "./tenant/jobs";
 import { Submit } from "./tenant/submit";
 import { Webhooks } from "./tenant/webhooks";
+import { hasFiles } from "./dropzone";
 import { Announcer, Empty, Title } from "./parts";
 import { go, linkTo, route } from "./route";
 import { type Session, session, signOut } from "./session";
@@ -155,6 +156,15 @@ function View({ who }: { who: Session }) {
 			</Empty>
 		</>
 	);
+}
+
+// A file dropped where no view takes it must not replace the page, and with it what was typed.
+for (const kind of ["dragover", "drop"] as const) {
+	addEventListener(kind, (e) => {
+		if (!hasFiles(e)) return;
+		e.preventDefault();
+		e.dataTransfer!.dropEffect = "none"; // a drop zone, which listens after this, may say otherwise
+	});
 }
 
 render(<Page />, document.getElementById("app")!);

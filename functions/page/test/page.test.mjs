@@ -559,6 +559,56 @@ describe("an engineer", () => {
 		});
 	});
 
+	test("counts jobs as the list names their states", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 3 });
+		const jobs = await Promise.all([1, 2, 3].map(() => service.submit(tenant, "grid", slow)));
+		await withTab(tenant, async (page) => {
+			for (const state of ["Starting", "Running"]) {
+				await eventually(`as many ${state} in the list as counted`, async () => {
+					const listed = await page.locator("table.jobs .pill", { hasText: state }).count();
+					return listed > 0 && String(listed) === (await page.locator(".tile", { hasText: state }).locator(".value").textContent());
+				});
+			}
+		});
+		await Promise.all(jobs.map((j) => service.call("DELETE", `/jobs/${j.job_id}`, { key: tenant.key })));
+	});
+
+	test("sees that a job is deleted elsewhere while it is shown, and nothing else of it", async () => {
+		const tenant = await newTenant();
+		const { job_id: id } = await service.submit(tenant, "grid", slow);
+		await withTab(tenant, async (page, tab) => {
+			await tab.go(`#/jobs/${id}/summary`);
+			await page.getByRole("button", { name: "Cancel" }).waitFor();
+			await service.call("DELETE", `/jobs/${id}`, { key: tenant.key });
+			const answer = page.route(`**/jobs/${id}`, (route) => route.fulfill({ status: 404, contentType: "application/problem+json", json: { title: "Not Found", status: 404, detail: "No such job." } }));
+			await answer; // as when it is purged between two looks
+			await page.getByRole("alert").getByText("No such job.").waitFor();
+			assert.equal(await page.getByRole("navigation", { name: "Views of this job" }).count(), 0);
+			assert.equal(await page.getByRole("button", { name: "Cancel" }).count(), 0);
+			await tab.go(`#/compare/${id},${id.replace(/^./, "f")}`);
+			await page.getByRole("alert").waitFor();
+			await page.getByRole("link", { name: "Choose others" }).click();
+			await page.getByText("No jobs have succeeded yet").waitFor();
+		});
+	});
+
+	test("keeps what was typed when a file is dropped on a view that takes none", async () => {
+		const tenant = await newTenant();
+		await withTab(tenant, async (page) => {
+			await heading(page, "Jobs").waitFor();
+			const [file, text] = await page.evaluate(() => {
+				const stopped = (fill) => {
+					const dataTransfer = new DataTransfer();
+					fill(dataTransfer);
+					return !document.querySelector("input[type=search]").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+				};
+				return [stopped((t) => t.items.add(new File(["x"], "a.zip"))), stopped((t) => t.setData("text/plain", "x"))];
+			});
+			assert.ok(file, "the file would replace the page");
+			assert.ok(!text, "text cannot be dragged into a field");
+		});
+	});
+
 	test("drops traffic counts, sees their faults, and then which of them the run reproduces", async () => {
 		const tenant = await newTenant();
 		const job = await service.submit(tenant, "cross", {});
@@ -784,6 +834,9 @@ describe("an engineer", () => {
 			await page.getByRole("button", { name: "Live" }).waitFor({ state: "detached" });
 			await page.reload();
 			await page.getByText(/Vehicles: [\d,]+ on the road/).waitFor();
+			await tab.go(`#/jobs/${id}/results`);
+			await page.getByRole("link", { name: "replay.segments" }).waitFor();
+			assert.deepEqual(await page.locator("table tr", { has: page.locator("td.grow:empty") }).allInnerTexts(), [], "files without a word on what they hold");
 		});
 		const job = await service.submit(tenant, "cross", { outputs: "fcd", end: "300" });
 		await service.finish(tenant, job.job_id);
@@ -1046,6 +1099,16 @@ describe("an engineer", () => {
 			await page.locator(".pill.succeeded").waitFor();
 			await page.getByRole("link", { name: /^base, demand 1: [\d.]+ ± [\d.]+ n = 4/ }).waitFor();
 
+			// Numbers of one metric never stand below the name of another.
+			await page.route("**/statistics?metric=mean_travel_time", (route) => route.abort());
+			await page.getByLabel("Metric").selectOption("mean_travel_time");
+			await page.getByRole("alert").getByText("unreachable").waitFor();
+			await page.getByRole("link", { name: /^base, demand 1: – n = 4/ }).waitFor();
+			await page.unroute("**/statistics?metric=mean_travel_time");
+			await page.getByRole("button", { name: "Try again" }).click();
+			await page.getByRole("link", { name: /^base, demand 1: [\d.]+ ± [\d.]+ n = 4/ }).waitFor();
+			await page.getByLabel("Metric").selectOption("mean_time_loss");
+
 			await page.getByRole("link", { name: "Comparison", exact: true }).click();
 			const sentence = page.locator(".sentences li").first();
 			await sentence.getByText(/^Mean time loss of base, demand 4 .*higher by .* s .*n = 4/).waitFor();
@@ -1298,6 +1361,19 @@ describe("an operator", () => {
 		});
 	});
 
+	test("sees of a study's runs what counts towards the tenant's limit", async () => {
+		const tenant = await newTenant({ max_concurrent_jobs: 1 });
+		const scenario = await service.store(tenant, "square");
+		const plan = { name: "endless", variants: [{ name: "base", scenario }], replications: { seeds: "1:8" }, run: { step_length: 0.02, end: 100_000_000 } };
+		const { study_id: id } = await service.call("POST", "/studies", { key: tenant.key, json: plan });
+		const mine = async () => (await service.call("GET", "/admin/queue")).tenants.find((t) => t.tenant_id === tenant.id);
+		await eventually("runs that share a place", async () => ((t) => t && t.pending + t.running > 1)(await mine()));
+		await withTab(operator(), async (page) => {
+			await page.getByRole("row", { name: new RegExp(`^${tenant.id} 0 – 1 of 1 `) }).waitFor();
+		});
+		await service.call("DELETE", `/studies/${id}`, { key: tenant.key });
+	});
+
 	test("sees failures by reason", async () => {
 		const tenant = await newTenant();
 		const { job_id: id } = await service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" });
@@ -1318,14 +1394,14 @@ describe("every view", () => {
 	let study;
 
 	before(async () => {
-		tenant = await service.register("gallery", { max_concurrent_jobs: 2, controllers: true });
+		tenant = await service.register("gallery-of-the-planning-office-of-a-large-city", { max_concurrent_jobs: 2, controllers: true });
 		for (const [url, enabled] of [["https://localhost:1/planning/sumo-k8", true], ["https://localhost:1/archive", false]]) {
 			await service.call("POST", "/webhooks", { key: tenant.key, json: { url, enabled } });
 		}
 		old = await importJob(tenant);
 		const jobs = await Promise.all([
 			service.submit(tenant, "corridor", { outputs: "edgedata,fcd,emission", seed: "1" }),
-			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2" }),
+			service.submit(tenant, "corridor", { outputs: "edgedata", seed: "1", scale: "1.2", scenario_id: "w".repeat(100) }),
 			service.submit(tenant, "grid", { ...slow, timeout_seconds: "1" }),
 		]);
 		ids = jobs.map((j) => j.job_id);
@@ -1418,6 +1494,12 @@ describe("every view", () => {
 			hash: () => `#/studies/${study.study_id}/map`,
 			async ready(page) {
 				await page.getByText(/^\d+ edges of \d+ told apart from chance in this interval/).waitFor();
+				await page.getByLabel("Measure").focus(); // which it keeps while another measure loads
+				await page.getByLabel("Measure").selectOption("speed");
+				await page.getByText("Speed: difference").first().waitFor();
+				assert.equal(await page.evaluate(() => document.activeElement.closest("label")?.textContent.startsWith("Measure")), true);
+				await page.getByLabel("Measure").selectOption("timeLoss");
+				await page.getByText("Time loss: difference").first().waitFor();
 				await page.getByLabel("Also differences").check();
 				await page.locator(".edges button.link").first().click();
 			},
@@ -1436,7 +1518,20 @@ describe("every view", () => {
 				await page.getByRole("dialog").waitFor();
 			},
 		},
-		"all-jobs": { operator: true, hash: () => "#/all-jobs", ready: (page) => page.locator("table.jobs").waitFor() },
+		"all-jobs": {
+			operator: true,
+			hash: () => "#/all-jobs",
+			async ready(page) {
+				const id = page.locator("td.tenant", { hasText: tenant.id }).first();
+				await id.waitFor();
+				const lines = await id.evaluate((e) => {
+					const text = document.createRange();
+					text.selectNodeContents(e);
+					return new Set([...text.getClientRects()].map((r) => r.top)).size;
+				});
+				assert.ok(lines <= 3, `the tenant's id takes ${lines} lines`);
+			},
+		},
 	};
 
 	for (const [look, settings] of Object.entries(looks)) {

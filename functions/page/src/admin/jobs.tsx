@@ -52,7 +52,7 @@ export function AllJobs() {
 						<tbody>
 							{jobs.data.jobs.map((j) => (
 								<tr key={j.job_id}>
-									<td>{j.tenant_id}</td>
+									<td class="tenant">{j.tenant_id}</td>
 									<td class="name">
 										{j.scenario_id}
 										<span class="id" title={j.job_id}>

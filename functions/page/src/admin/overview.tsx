@@ -233,11 +233,11 @@ function Tenants({ queue }: { queue: Loaded<Queue> }) {
 						<tbody>
 							{queue.data.tenants.map((t) => (
 								<tr key={t.tenant_id}>
-									<td>{t.tenant_id}</td>
+									<td class="tenant">{t.tenant_id}</td>
 									<td class="right figure">{whole(t.queued)}</td>
 									<td class="right figure">{t.oldest_wait_seconds ? duration(t.oldest_wait_seconds) : "–"}</td>
 									<td class="right figure">
-										{t.pending + t.running} of {t.max_concurrent_jobs}
+										{whole(t.concurrent_jobs_in_use)} of {whole(t.max_concurrent_jobs)}
 									</td>
 									<td>
 										<Used label={`Cores of ${t.tenant_id}`} used={t.cpu_in_use} limit={t.max_cpu} />

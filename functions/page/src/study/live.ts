@@ -36,13 +36,18 @@ export class Live {
 	readonly standing: Signal<Standing>;
 	readonly range = signal<Range>({ low: 0, high: 1 });
 	readonly notes = signal<string[]>([]);
+	/** The metric of the numbers. */
+	private metric = "";
 	/** Grows with each run that ends, and with each change of the study's state. */
 	readonly changes = signal(0);
 
 	/** The numbers of the one before stay until there are new ones. */
 	constructor(study: Study, before?: Live) {
 		this.cells = study.points.map((p, i) => signal<Cell>({ ...before?.cells[i]?.peek(), runs: p.runs }));
-		if (before) this.range.value = before.range.peek();
+		if (before) {
+			this.range.value = before.range.peek();
+			this.metric = before.metric;
+		}
 		this.standing = signal<Standing>(standingOf(study));
 	}
 
@@ -61,6 +66,15 @@ export class Live {
 			if (ended) this.changes.value++;
 		});
 		return true;
+	}
+
+	/** Drops the numbers of any other metric: below this one's name they would be wrong. */
+	about(metric: string): void {
+		if (this.metric === metric) return;
+		this.metric = metric;
+		batch(() => {
+			for (const cell of this.cells) if (cell.peek().estimate) cell.value = { ...cell.peek(), estimate: undefined };
+		});
 	}
 
 	/** Takes the numbers of one metric. */
@@ -118,7 +132,10 @@ export function useStudy(id: string): { study: Loaded<Study>; live: Live | undef
 			study.reload();
 			return true;
 		};
-		follow(addressOf(id, "/events"), take, setConnected, left.signal).catch(() => setConnected(false));
+		follow(addressOf(id, "/events"), take, setConnected, left.signal).catch((error) => {
+			setConnected(false);
+			if (asProblem(error).status === 404) study.reload(); // it was deleted
+		});
 		return () => left.abort();
 	}, [live]);
 	return { study, live, connected };
@@ -127,11 +144,12 @@ export function useStudy(id: string): { study: Loaded<Study>; live: Live | undef
 /** Keeps the numbers of a metric up to date; it asks once at a time, and not more often than numbers are read. */
 export function useNumbers(id: string, live: Live | undefined, metric: string): { problem: Problem | undefined; loaded: Statistics | undefined; again: () => void } {
 	const [problem, setProblem] = useState<Problem>();
-	const [loaded, setLoaded] = useState<Statistics>();
+	const [loaded, setLoaded] = useState<{ metric: string; statistics: Statistics }>();
 	const [round, setRound] = useState(0);
 	const timer = useRef(0);
 	useEffect(() => {
 		if (!live || !metric) return;
+		live.about(metric);
 		const left = new AbortController();
 		let seen = -1;
 		let busy = false;
@@ -145,7 +163,7 @@ export function useNumbers(id: string, live: Live | undefined, metric: string): 
 				if (left.signal.aborted) return;
 				seen = now;
 				live.numbers(s);
-				setLoaded(s);
+				setLoaded({ metric, statistics: s });
 				setProblem(undefined);
 			} catch (error) {
 				if (left.signal.aborted) return;
@@ -169,5 +187,5 @@ export function useNumbers(id: string, live: Live | undefined, metric: string): 
 			left.abort();
 		};
 	}, [live, metric, round]);
-	return { problem, loaded, again: () => setRound((n) => n + 1) };
+	return { problem, loaded: loaded?.metric === metric ? loaded.statistics : undefined, again: () => setRound((n) => n + 1) };
 }

@@ -1,5 +1,5 @@
 // A map of two points of a study: by how much each edge differs, and whether that is told apart from chance.
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { get, type Got } from "../api";
 import { clock, number, plural, words } from "../format";
 import { useLoad } from "../load";
@@ -36,39 +36,46 @@ export function DifferenceMap({ id, study }: { id: string; study: Study }) {
 			</option>
 		));
 	const d = edges.data;
+	// What there is to choose from stays while another choice loads, or fails.
+	const last = useRef<EdgeAnswer | undefined>(undefined);
+	const choices = (last.current = d ?? last.current);
+	const choose = (set: (point: number) => void) => (e: { currentTarget: HTMLSelectElement }) => {
+		set(Number(e.currentTarget.value));
+		setInterval(0); // other points may have others
+	};
 	return (
 		<Card>
 			<div class="maptools">
 				<label>
 					<span>Point</span>
-					<select value={point} onChange={(e) => setPoint(Number(e.currentTarget.value))}>
+					<select value={point} onChange={choose(setPoint)}>
 						{options(against)}
 					</select>
 				</label>
 				<label>
 					<span>Against</span>
-					<select value={against} onChange={(e) => setAgainst(Number(e.currentTarget.value))}>
+					<select value={against} onChange={choose(setAgainst)}>
 						<option value={-1}>nothing: its mean</option>
 						{options(point)}
 					</select>
 				</label>
-				{d && (
+				{choices && (
 					<>
 						<label>
 							<span>Measure</span>
-							<select value={d.attribute} onChange={(e) => setAttribute(e.currentTarget.value)}>
-								{d.attributes.map((a) => (
+							<select value={attribute || choices.attribute} onChange={(e) => setAttribute(e.currentTarget.value)}>
+								{choices.attributes.map((a) => (
 									<option key={a} value={a}>
 										{nameOf(a)}
 									</option>
 								))}
 							</select>
 						</label>
-						{d.intervals.length > 1 && (
+						{choices.intervals.length > 1 && (
 							<label>
 								<span>Interval</span>
 								<select value={interval} onChange={(e) => setInterval(Number(e.currentTarget.value))}>
-									{d.intervals.map((i, k) => (
+									{choices.intervals.map((i, k) => (
 										<option key={k} value={k}>
 											{clock(i.begin)} to {clock(i.end)}
 										</option>

@@ -31,7 +31,7 @@ export function StudyPage({ id, tab, part }: { id: string; tab: string; part: st
 	const limited = tab === "comparison" && about.length > 0;
 	const metric = (limited && !about.includes(wanted) ? "" : wanted) || (about[0] ?? usual.find((m) => s?.metrics.includes(m)) ?? s?.metrics[0] ?? "");
 	const numbers = useNumbers(id, live, metric);
-	if (!s || !live) {
+	if (!s || !live || study.problem?.status === 404) {
 		return (
 			<>
 				<Title>Study</Title>

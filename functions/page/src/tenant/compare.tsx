@@ -59,7 +59,7 @@ function Compared({ ids }: { ids: string[] }) {
 	if (!loaded.data) {
 		return (
 			<>
-				<Title>Compare jobs</Title>
+				<Title beside={<a href={linkTo("compare")}>Choose others</a>}>Compare jobs</Title>
 				{loaded.problem ? <ProblemNotice problem={loaded.problem} retry={loaded.reload} /> : <Loading what="the jobs" />}
 			</>
 		);

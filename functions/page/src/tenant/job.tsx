@@ -19,7 +19,8 @@ const pollInterval = 1000;
 export function JobPage({ id, tab }: { id: string; tab: string }) {
 	const path = `/jobs/${encodeURIComponent(id)}`;
 	const job = useLoad(id, (signal) => get<"/jobs/{id}">(path, signal), (j) => (j && isFinished(j.status) ? undefined : pollInterval));
-	if (!job.data) {
+	// A job that was deleted while it was shown is shown no longer.
+	if (!job.data || job.problem?.status === 404) {
 		return (
 			<>
 				<Title>Job</Title>
@@ -525,6 +526,8 @@ const kinds: Record<string, string> = {
 	"sha256sums.txt": "Checksums of the other files",
 	"kept.zip": "What the tool was to keep",
 	"convergence.json": "How the tool converged",
+	"replay.json": "The recording's index: times, events and where its segments are",
+	"replay.segments": "The recording's positions of vehicles",
 };
 
 /** What SUMO's outputs hold. */

@@ -1,6 +1,7 @@
 // The tenant's view: usage against the limits, and the jobs, newest first.
 import { useState } from "preact/hooks";
 import { get, isFinished, type Job, type State } from "../api";
+import { whole } from "../format";
 import { useLoad } from "../load";
 import { Action, Card, Elapsed, Empty, Loading, Meter, ProblemNotice, Progress, StatePill, stateWord, Tile, Time, Title } from "../parts";
 import { go, linkTo } from "../route";
@@ -54,15 +55,16 @@ function Usage() {
 				<Meter label="Cores" used={Number(use["requests.cpu"])} limit={limits.max_cpu} />
 				<Meter label="Memory" used={parseFloat(use["requests.memory"])} limit={limits.max_memory_gi} unit="GiB" />
 			</div>
-			<Tile label="Queued">{stats.queued}</Tile>
-			<Tile label="Running">{stats.pending + stats.running}</Tile>
+			<Tile label="Queued">{whole(stats.queued)}</Tile>
+			<Tile label="Starting">{whole(stats.pending)}</Tile>
+			<Tile label="Running">{whole(stats.running)}</Tile>
 			<Tile label="Succeeded" tone="good">
-				{stats.succeeded}
+				{whole(stats.succeeded)}
 			</Tile>
 			<Tile label="Failed" tone={stats.failed > 0 ? "bad" : undefined}>
-				{stats.failed}
+				{whole(stats.failed)}
 			</Tile>
-			<Tile label="Cancelled">{stats.cancelled}</Tile>
+			<Tile label="Cancelled">{whole(stats.cancelled)}</Tile>
 		</div>
 		</>
 	);
