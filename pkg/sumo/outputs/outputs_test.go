@@ -169,6 +169,29 @@ func TestBinsHoldEveryTripOnce(t *testing.T) {
 	})
 }
 
+// TestNumbersBeyondAllMeasureHaveAnEnd has what a program may write into the outputs of its run. The search for a width of bins that holds
+// an infinite number would never end, and with two of them no view of any tenant would be made.
+func TestNumbersBeyondAllMeasureHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	trip := func(routeLength string) string {
+		return `<tripinfo id="a" depart="0" arrival="1" duration="1e-300" routeLength="` + routeLength + `" timeLoss="1e308" waitingTime="3e38"/>`
+	}
+	d, err := ReadDistributions(strings.NewReader("<tripinfos>" + trip("1") + trip("1e308") + trip("-1e308") + trip("3e38") + "</tripinfos>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, x := range d.Distributions {
+		if counts[x.Name] = x.Count; len(x.Counts) > maxBins {
+			t.Errorf("%s has %d bins", x.Name, len(x.Counts))
+		}
+	}
+	want := map[string]int{"travel_time": 4, "time_loss": 0, "waiting_time": 4, "depart_delay": 0, "route_length": 2, "speed": 0}
+	if diff := cmp.Diff(want, counts); diff != "" {
+		t.Errorf("trips by quantity (-want +got):\n%s", diff)
+	}
+}
+
 func TestTripsThatNeverDepartedDoNotCount(t *testing.T) {
 	t.Parallel()
 	d, err := ReadDistributions(strings.NewReader(`<tripinfos>` +
