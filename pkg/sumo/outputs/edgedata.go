@@ -90,6 +90,7 @@ type edgeReader struct {
 	merged    int
 	inLatest  int // of SUMO's intervals
 	seconds   float64
+	timed     bool // the latest of SUMO's intervals has a begin and an end
 }
 
 // ReadEdgeData reads an edgedata output.
@@ -126,9 +127,14 @@ func readEdgeData(r io.Reader, most int) (EdgeData, error) {
 func (d *edgeReader) element(e xml.Element) error {
 	switch string(e.Name) {
 	case "interval":
-		d.interval(number(e, "begin"), number(e, "end"))
+		begin, end := number(e, "begin"), number(e, "end")
+		if d.timed = !math.IsNaN(begin) && !math.IsNaN(end); d.timed {
+			d.interval(begin, end)
+		}
 	case "edge":
-		return d.edge(e)
+		if d.timed {
+			return d.edge(e)
+		}
 	}
 	return nil
 }
@@ -140,7 +146,7 @@ func (d *edgeReader) interval(begin, end float64) {
 		d.intervals[n-1].end = end
 		return
 	}
-	for len(d.intervals) > 0 && (len(d.intervals)+1)*len(d.edges) > d.most {
+	for len(d.intervals) > 0 && (len(d.intervals)+1)*max(len(d.edges), 1) > d.most { // those without edges take memory, too
 		d.halve()
 		if d.inLatest < d.merged { // the latest had no neighbour
 			d.inLatest++

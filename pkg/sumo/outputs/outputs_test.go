@@ -231,6 +231,24 @@ func edgeData(intervals, edges int) string {
 	return b.String()
 }
 
+func TestIntervalsWithoutEdgesAndWithoutTimes(t *testing.T) {
+	t.Parallel()
+	many := "<meandata>" + strings.Repeat(`<interval begin="0" end="60"/>`, 10_000) + "</meandata>"
+	d, err := readEdgeData(strings.NewReader(many), 2000)
+	if err != nil || len(d.Intervals) > 2000 || d.Merged*len(d.Intervals) < 10_000 {
+		t.Errorf("%d intervals, %d merged, %v", len(d.Intervals), d.Merged, err)
+	}
+	const edge = `<edge id="e" sampledSeconds="60" speed="5" entered="2"/>`
+	untimed := `<interval begin="0" end="60">` + edge + `</interval><interval begin="60" end="1e309">` + edge + `</interval>`
+	d, err = ReadEdgeData(strings.NewReader("<meandata>" + untimed + `<interval begin="nan" end="1">` + edge + "</interval></meandata>"))
+	if diff := cmp.Diff([][2]float64{{0, 60}}, d.Intervals); diff != "" || err != nil {
+		t.Errorf("intervals (-want +got), %v:\n%s", err, diff)
+	}
+	if entered := d.Measures[4].Values[0][0]; entered != 2 {
+		t.Errorf("%v vehicles entered", entered)
+	}
+}
+
 func TestManyIntervalsOfManyEdgesAreMerged(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ intervals, edges, merged int }{{1, 10, 1}, {7, 10, 1}, {60, 60, 2}, {61, 60, 2}, {40, 160, 4}} {
