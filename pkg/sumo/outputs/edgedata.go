@@ -30,6 +30,8 @@ type Measure struct {
 const (
 	maxCells = 140_000
 	maxEdges = maxCells
+	// maxEdgeText bounds their ids, in bytes, of which one may have a MiB.
+	maxEdgeText = 16 << 20
 )
 
 // cell is one edge in one interval, in sums that can be added up.
@@ -86,6 +88,7 @@ type edgeReader struct {
 	most      int // cells
 	index     map[string]int
 	edges     []string
+	text      int // bytes of edges
 	intervals []interval
 	merged    int
 	inLatest  int // of SUMO's intervals
@@ -188,7 +191,7 @@ func (d *edgeReader) edge(e xml.Element) error {
 	id := e.Attr("id")
 	edge, ok := d.index[string(id)]
 	if !ok {
-		if len(d.edges) == maxEdges {
+		if d.text += len(id); len(d.edges) == maxEdges || d.text > maxEdgeText {
 			return problem.New(problem.TooLarge, "The run has values of more than %d edges, too many to be shown. Download the edgedata file.",
 				maxEdges)
 		}

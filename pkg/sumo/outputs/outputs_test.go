@@ -247,6 +247,14 @@ func TestIntervalsWithoutEdgesAndWithoutTimes(t *testing.T) {
 	if entered := d.Measures[4].Values[0][0]; entered != 2 {
 		t.Errorf("%v vehicles entered", entered)
 	}
+	var long strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&long, `<edge id="%d%s" sampledSeconds="1"/>`, i, strings.Repeat("x", 1<<20-10))
+	}
+	_, err = ReadEdgeData(strings.NewReader(`<meandata><interval begin="0" end="1">` + long.String() + "</interval></meandata>"))
+	if problem.CodeOf(err) != problem.TooLarge {
+		t.Errorf("with ids of 20 MiB: %v", err)
+	}
 }
 
 func TestManyIntervalsOfManyEdgesAreMerged(t *testing.T) {
