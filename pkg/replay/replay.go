@@ -41,6 +41,7 @@ const (
 	signalRoom = 3 << 20
 	eventRoom  = 2 << 20 // of all segments, since the index has them all
 	maxTypes   = 10_000
+	typeRoom   = 2 << 20 // bytes that the names of types may take, as JSON
 	maxCoord   = math.MaxInt32
 	maxTime    = 1 << 40 // ms: 34 years
 )

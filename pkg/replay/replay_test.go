@@ -395,3 +395,31 @@ func TestFramesMustAscend(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestTypesTakeABoundedPartOfAnIndex has a type for each vehicle, with a name as long as an attribute may be. All of them would be in the
+// index, whichever segments have their vehicles.
+func TestTypesTakeABoundedPartOfAnIndex(t *testing.T) {
+	t.Parallel()
+	w := replay.NewWriter(func(replay.Written) error { return nil })
+	long := make([]byte, 1<<20)
+	for i := range long {
+		long[i] = 'x'
+	}
+	for i := range 20 {
+		long[0] = byte('a' + i)
+		if err := w.Begin(int64(i) * 60 * replay.PerSecond); err != nil {
+			t.Fatal(err)
+		}
+		w.Add(replay.Sample{ID: fmt.Append(nil, i), Type: long})
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, name := range w.Types() {
+		size += len(name)
+	}
+	if size == 0 || size > 2<<20 {
+		t.Errorf("%d types take %d bytes", len(w.Types()), size)
+	}
+}

@@ -54,8 +54,9 @@ type Writer struct {
 	eventCount, eventBytes                 int
 	omitted, omittedSignals, omittedEvents int
 
-	types   []string
-	hasType map[string]bool
+	types    []string
+	typeRoom int // what they take in an index
+	hasType  map[string]bool
 
 	bounds   Bounds
 	frame    int64 // number of the frame at work, over all segments
@@ -206,9 +207,10 @@ func (w *Writer) add(s Sample) *track {
 	return t
 }
 
-// typed notes a type.
+// typed notes a type, if there is room for it.
 func (w *Writer) typed(id string) {
-	if !w.hasType[id] && len(w.types) < maxTypes {
+	if entry := quotedLen([]byte(id)); !w.hasType[id] && len(w.types) < maxTypes && w.typeRoom+entry <= typeRoom {
+		w.typeRoom += entry
 		w.hasType[id] = true
 		w.types = append(w.types, id)
 	}

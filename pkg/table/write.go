@@ -16,6 +16,8 @@ const (
 	groupRows = 512 << 10
 	// batchRows is how many rows go to a column at a time: the values of a batch stay in the processor's cache.
 	batchRows = 1024
+	// batchText is the text, in bytes, with which the rows are passed on before they are that many: a value may have a MiB.
+	batchText = 4 << 20
 	// pageBytes is the size of a page before compression. Larger ones compress no better, and smaller ones can be skipped more often.
 	pageBytes = 256 << 10
 	// dictionaryBytes bounds a column's dictionary; what follows in the row group is stored plainly. It has room for 128,000 numbers: what
@@ -30,6 +32,7 @@ type Writer struct {
 	columns []*parquet.ColumnWriter
 	batches []batch
 	rows    int // in the batches
+	text    int // bytes in the batches
 	total   int64
 }
 
@@ -83,6 +86,7 @@ func (w *Writer) Bool(column int, v bool) {
 func (w *Writer) String(column int, v []byte) {
 	b := &w.batches[column]
 	start := len(b.text)
+	w.text += len(v)
 	b.text = append(b.text, v...) // values before it keep what they refer to, if this moves
 	b.values[w.rows] = parquet.ByteArrayValue(b.text[start:len(b.text):len(b.text)]).Level(0, 1, column)
 }
@@ -91,13 +95,14 @@ func (w *Writer) String(column int, v []byte) {
 func (w *Writer) EndRow() error {
 	w.rows++
 	w.total++
-	if w.rows < batchRows {
+	last := w.total%groupRows == 0
+	if w.rows < batchRows && w.text < batchText && !last {
 		return nil
 	}
 	if err := w.flush(); err != nil {
 		return err
 	}
-	if w.total%groupRows == 0 {
+	if last {
 		return w.out.Flush()
 	}
 	return nil
@@ -136,9 +141,11 @@ func (w *Writer) clear() {
 		for row := range b.values {
 			b.values[row] = missing
 		}
-		b.text = b.text[:0]
+		if b.text = b.text[:0]; cap(b.text) > batchText {
+			b.text = nil
+		}
 	}
-	w.rows = 0
+	w.rows, w.text = 0, 0
 }
 
 // layout is the schema of the file. All columns but those of booleans have a dictionary: SUMO writes ids again at each step, and numbers

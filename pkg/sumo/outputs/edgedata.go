@@ -30,6 +30,8 @@ type Measure struct {
 const (
 	maxCells = 140_000
 	maxEdges = maxCells
+	// maxEdgeText bounds their ids, in bytes, of which one may have a MiB.
+	maxEdgeText = 16 << 20
 )
 
 // cell is one edge in one interval, in sums that can be added up.
@@ -86,10 +88,12 @@ type edgeReader struct {
 	most      int // cells
 	index     map[string]int
 	edges     []string
+	text      int // bytes of edges
 	intervals []interval
 	merged    int
 	inLatest  int // of SUMO's intervals
 	seconds   float64
+	timed     bool // the latest of SUMO's intervals has a begin and an end
 }
 
 // ReadEdgeData reads an edgedata output.
@@ -126,9 +130,14 @@ func readEdgeData(r io.Reader, most int) (EdgeData, error) {
 func (d *edgeReader) element(e xml.Element) error {
 	switch string(e.Name) {
 	case "interval":
-		d.interval(number(e, "begin"), number(e, "end"))
+		begin, end := number(e, "begin"), number(e, "end")
+		if d.timed = !math.IsNaN(begin) && !math.IsNaN(end); d.timed {
+			d.interval(begin, end)
+		}
 	case "edge":
-		return d.edge(e)
+		if d.timed {
+			return d.edge(e)
+		}
 	}
 	return nil
 }
@@ -140,7 +149,7 @@ func (d *edgeReader) interval(begin, end float64) {
 		d.intervals[n-1].end = end
 		return
 	}
-	for len(d.intervals) > 0 && (len(d.intervals)+1)*len(d.edges) > d.most {
+	for len(d.intervals) > 0 && (len(d.intervals)+1)*max(len(d.edges), 1) > d.most { // those without edges take memory, too
 		d.halve()
 		if d.inLatest < d.merged { // the latest had no neighbour
 			d.inLatest++
@@ -182,7 +191,7 @@ func (d *edgeReader) edge(e xml.Element) error {
 	id := e.Attr("id")
 	edge, ok := d.index[string(id)]
 	if !ok {
-		if len(d.edges) == maxEdges {
+		if d.text += len(id); len(d.edges) == maxEdges || d.text > maxEdgeText {
 			return problem.New(problem.TooLarge, "The run has values of more than %d edges, too many to be shown. Download the edgedata file.",
 				maxEdges)
 		}

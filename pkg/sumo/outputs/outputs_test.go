@@ -169,6 +169,29 @@ func TestBinsHoldEveryTripOnce(t *testing.T) {
 	})
 }
 
+// TestNumbersBeyondAllMeasureHaveAnEnd has what a program may write into the outputs of its run. The search for a width of bins that holds
+// an infinite number would never end, and with two of them no view of any tenant would be made.
+func TestNumbersBeyondAllMeasureHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	trip := func(routeLength string) string {
+		return `<tripinfo id="a" depart="0" arrival="1" duration="1e-300" routeLength="` + routeLength + `" timeLoss="1e308" waitingTime="3e38"/>`
+	}
+	d, err := ReadDistributions(strings.NewReader("<tripinfos>" + trip("1") + trip("1e308") + trip("-1e308") + trip("3e38") + "</tripinfos>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, x := range d.Distributions {
+		if counts[x.Name] = x.Count; len(x.Counts) > maxBins {
+			t.Errorf("%s has %d bins", x.Name, len(x.Counts))
+		}
+	}
+	want := map[string]int{"travel_time": 4, "time_loss": 0, "waiting_time": 4, "depart_delay": 0, "route_length": 2, "speed": 0}
+	if diff := cmp.Diff(want, counts); diff != "" {
+		t.Errorf("trips by quantity (-want +got):\n%s", diff)
+	}
+}
+
 func TestTripsThatNeverDepartedDoNotCount(t *testing.T) {
 	t.Parallel()
 	d, err := ReadDistributions(strings.NewReader(`<tripinfos>` +
@@ -206,6 +229,32 @@ func edgeData(intervals, edges int) string {
 	}
 	b.WriteString("</meandata>")
 	return b.String()
+}
+
+func TestIntervalsWithoutEdgesAndWithoutTimes(t *testing.T) {
+	t.Parallel()
+	many := "<meandata>" + strings.Repeat(`<interval begin="0" end="60"/>`, 10_000) + "</meandata>"
+	d, err := readEdgeData(strings.NewReader(many), 2000)
+	if err != nil || len(d.Intervals) > 2000 || d.Merged*len(d.Intervals) < 10_000 {
+		t.Errorf("%d intervals, %d merged, %v", len(d.Intervals), d.Merged, err)
+	}
+	const edge = `<edge id="e" sampledSeconds="60" speed="5" entered="2"/>`
+	untimed := `<interval begin="0" end="60">` + edge + `</interval><interval begin="60" end="1e309">` + edge + `</interval>`
+	d, err = ReadEdgeData(strings.NewReader("<meandata>" + untimed + `<interval begin="nan" end="1">` + edge + "</interval></meandata>"))
+	if diff := cmp.Diff([][2]float64{{0, 60}}, d.Intervals); diff != "" || err != nil {
+		t.Errorf("intervals (-want +got), %v:\n%s", err, diff)
+	}
+	if entered := d.Measures[4].Values[0][0]; entered != 2 {
+		t.Errorf("%v vehicles entered", entered)
+	}
+	var long strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&long, `<edge id="%d%s" sampledSeconds="1"/>`, i, strings.Repeat("x", 1<<20-10))
+	}
+	_, err = ReadEdgeData(strings.NewReader(`<meandata><interval begin="0" end="1">` + long.String() + "</interval></meandata>"))
+	if problem.CodeOf(err) != problem.TooLarge {
+		t.Errorf("with ids of 20 MiB: %v", err)
+	}
 }
 
 func TestManyIntervalsOfManyEdgesAreMerged(t *testing.T) {

@@ -80,8 +80,8 @@ func ReadDistributions(tripinfo io.Reader) (Distributions, error) {
 	var d Distributions
 	add := func(e xml.Element, from, to int) {
 		for i, q := range tripQuantities[from:to] {
-			if v := known(q.value(e)); !math.IsNaN(v) {
-				values[from+i] = append(values[from+i], float32(v))
+			if v := float32(known(q.value(e))); v-v == 0 { // finite: what exceeds a float32 has no place among the bins
+				values[from+i] = append(values[from+i], v)
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func (r *Reader) Additional(e xml.Element) error {
 	}
 	r.outline = points(r.outline[:0], e.Attr("shape"))
 	shape := compact(r.outline)
-	if len(shape) < 4 || r.polygonPoints+len(shape)/2 > maxPolygonPoints {
+	if len(shape) < 4 || r.polygonPoints+len(shape)/2 > maxPolygonPoints || !r.named(e, "id", "type") {
 		return nil
 	}
 	r.polygonPoints += len(shape) / 2

@@ -47,6 +47,8 @@ type Junction struct {
 const (
 	maxEdges  = 150_000
 	maxPoints = 1_500_000
+	// maxText bounds their names and those of polygons, in bytes: several times as many as such a city has. One may have a MiB.
+	maxText = 64 << 20
 )
 
 // EachEdge passes the ids of the edges of a network file to found, those inside junctions included.
@@ -63,6 +65,7 @@ func EachEdge(found func(id string)) func(xml.Element) error {
 type Reader struct {
 	net    Geometry
 	points int
+	text   int    // bytes of names
 	open   bool   // the latest edge still lacks its lanes
 	lanes  []line // of that edge
 	used   int
@@ -89,6 +92,9 @@ func (r *Reader) Element(e xml.Element) error {
 		r.finish()
 		return r.junction(e)
 	case "connection":
+		if len(r.stops.links) == maxPoints || !r.named(e, "tl") {
+			return tooLarge()
+		}
 		r.stops.connection(e)
 	}
 	return nil
@@ -139,7 +145,7 @@ func (r *Reader) edge(e xml.Element) error {
 		}
 		return nil
 	}
-	if len(r.net.Edges) == maxEdges || r.points > maxPoints {
+	if len(r.net.Edges) == maxEdges || r.points > maxPoints || !r.named(e, "id", "name") {
 		return tooLarge()
 	}
 	if err := r.begin(e); err != nil {
@@ -152,9 +158,22 @@ func (r *Reader) edge(e xml.Element) error {
 	return nil
 }
 
+// named takes room for texts of an element, and reports whether there was any.
+func (r *Reader) named(e xml.Element, attributes ...string) bool {
+	text := r.text
+	for _, a := range attributes {
+		text += len(e.Attr(a))
+	}
+	if text > maxText {
+		return false
+	}
+	r.text = text
+	return true
+}
+
 // begin announces an edge whose lanes may have stop lines.
 func (r *Reader) begin(e xml.Element) error {
-	if len(r.stops.ends) > maxPoints {
+	if len(r.stops.ends) > maxPoints || len(r.stops.first) > maxPoints || !r.named(e, "id") {
 		return tooLarge()
 	}
 	r.stops.edge(string(e.Attr("id")))
@@ -224,7 +243,7 @@ func (r *Reader) junction(e xml.Element) error {
 	if kind == "internal" {
 		return nil
 	}
-	if len(r.net.Junctions) == maxEdges || r.points > maxPoints {
+	if len(r.net.Junctions) == maxEdges || r.points > maxPoints || !r.named(e, "id", "type") {
 		return tooLarge()
 	}
 	r.outline = points(r.outline[:0], e.Attr("shape"))

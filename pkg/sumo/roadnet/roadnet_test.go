@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -153,4 +154,30 @@ func FuzzAMapIsReadFromAnyFile(f *testing.F) {
 			t.Errorf("%q: %v", file, err)
 		}
 	})
+}
+
+// TestNamesTakeABoundedPartOfMemory has names of a MiB each, which SUMO reads, in the number that there may be of what has them.
+func TestNamesTakeABoundedPartOfMemory(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	for name, file := range map[string]string{
+		"edges":     `<net>` + strings.Repeat(`<edge id="`+long+`"/>`, 70) + `</net>`,
+		"crossings": `<net>` + strings.Repeat(`<edge id="`+long+`" function="crossing"/>`, 70) + `</net>`,
+		"streets":   `<net>` + strings.Repeat(`<edge id="e" name="`+long+`"/>`, 70) + `</net>`,
+		"junctions": `<net>` + strings.Repeat(`<junction id="j" type="`+long+`"/>`, 70) + `</net>`,
+		"signals":   `<net>` + strings.Repeat(`<connection from="e" tl="`+long+`" linkIndex="1"/>`, 70) + `</net>`,
+	} {
+		var r Reader
+		if err := xml.Scan(strings.NewReader(file), r.Element); problem.CodeOf(err) != problem.TooLarge {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var r Reader
+	polygons := `<additional>` + strings.Repeat(`<poly id="`+long+`" shape="0,0 1,1"/>`, 70) + `<poly id="short" shape="0,0 1,1"/></additional>`
+	if err := xml.Scan(strings.NewReader(polygons), r.Additional); err != nil {
+		t.Fatal(err)
+	}
+	if shown := r.Geometry().Polygons; len(shown) != 64 {
+		t.Errorf("%d polygons are shown", len(shown))
+	}
 }
