@@ -503,8 +503,9 @@ func (a *app) getStudyCommand() *cobra.Command {
 			return a.followStudy(ctx, api, s)
 		}
 		a.print(s, func() {
+			status := strings.TrimSpace(statusOf(s.Status, s.CancelRequested) + " " + s.Message)
 			a.table([][]string{
-				{"study", s.ID}, {"name", s.Name}, {"status", strings.TrimSpace(statusOf(s.Status, s.CancelRequested) + " " + s.Message)}, {"size", sizeOf(s)},
+				{"study", s.ID}, {"name", s.Name}, {"status", status}, {"size", sizeOf(s)},
 				{"used", fmt.Sprintf("%.0f core-seconds", s.CoreSeconds)}, {"created", clock(s.CreatedAt)}, {"started", clock(s.StartedAt)},
 				{"finished", clock(s.FinishedAt)}, {"expected end", clock(s.ETA)},
 			})
