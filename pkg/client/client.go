@@ -15,6 +15,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -269,6 +270,9 @@ func described(req *http.Request) string {
 func (c *Client) unreachable(ctx context.Context, req *http.Request, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
+	}
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		err = fmt.Errorf("the server does not speak TLS (%w); if it is the service, its address is http://%s", plain, req.URL.Host)
 	}
 	return &Unreachable{Request: described(req), Err: err}
 }

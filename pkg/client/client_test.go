@@ -223,15 +223,28 @@ func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestAServiceThatNeverAnsweredIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := newScript(t, says(200, aJob))
-	s.URL = "http://127.0.0.1:1" // where nobody listens, and nobody else is given the port
-	api := s.client(t)
-	repeated := 0
-	api.options.Retrying = func(error, time.Duration) { repeated++ }
-	_, err := api.Job(t.Context(), "j1")
-	var unreachable *Unreachable
-	if !errors.As(err, &unreachable) || repeated > 0 {
-		t.Errorf("error %v after %d repetitions", err, repeated)
+	stranger := httptest.NewTLSServer(says(200, aJob)) // whose certificate nobody has signed
+	t.Cleanup(stranger.Close)
+	plain := newScript(t, says(200, aJob))
+	for name, test := range map[string]struct{ url, says string }{
+		// Where nobody listens, and nobody else is given the port.
+		"nobody listens":    {"http://127.0.0.1:1", "refused"},
+		"without TLS":       {strings.Replace(plain.URL, "http:", "https:", 1), "its address is " + plain.URL},
+		"not to be trusted": {stranger.URL, "certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, says(200, aJob))
+			s.URL = test.url
+			api := s.client(t)
+			repeated := 0
+			api.options.Retrying = func(error, time.Duration) { repeated++ }
+			_, err := api.Job(t.Context(), "j1")
+			var unreachable *Unreachable
+			if !errors.As(err, &unreachable) || repeated > 0 || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v after %d repetitions", err, repeated)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -78,10 +79,14 @@ func (p *patience) worthwhile(err error) (time.Duration, bool) {
 	return p.nextPause(), p.repeatable
 }
 
-// neverSent reports whether the request failed before anything of it left this machine.
+// neverSent reports whether the request failed before anything of it was sent: there was no connection, or nobody to trust at its end.
 func neverSent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	var (
+		op          *net.OpError
+		plain       tls.RecordHeaderError
+		certificate *tls.CertificateVerificationError
+	)
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &plain) || errors.As(err, &certificate)
 }
 
 // nextPause doubles from one failure to the next. Its random part keeps many clients of one service apart.
