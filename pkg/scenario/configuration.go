@@ -5,6 +5,7 @@ import (
 	stdxml "encoding/xml"
 	"fmt"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -34,8 +35,8 @@ func (o Option) Number() (n float64, ok bool) {
 }
 
 // Encode returns, as XML, the configuration that SUMO reads instead of the uploaded one, so that SUMO cannot read it differently
-// from us. locate returns the absolute path of a file of the scenario; options for which leave returns true are omitted. The error
-// names the option and the path that no configuration can express.
+// from us. locate returns the path of a file of the scenario, absolute or as Near has it; options for which leave returns true are
+// omitted. The error names the option and the path that no configuration can express.
 //
 // The configuration must lie in the folder of the uploaded one, and SUMO must start in the scenario's top folder: names of outputs in
 // other files (device.ssm.file, device.toc.file) are relative to these.
@@ -73,13 +74,26 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 	return b.Bytes(), nil
 }
 
+// Near returns how c names a file of the scenario that it reads, relative to its own folder; ok is false where SUMO may take that for
+// something else, and needs the absolute path.
+func (c Config) Near(file string) (name string, ok bool) {
+	dir := path.Dir(c.Path)
+	name = relative(dir, file)
+	return name, Portable(dir) && Portable(name) && !strings.HasSuffix(name, "/")
+}
+
+// Portable reports whether a relative path has only characters that stand for themselves to every version of SUMO.
+func Portable(name string) bool { return portable.MatchString(name) && !streams[strings.ToLower(name)] }
+
+var portable = regexp.MustCompile(`^[\pL\pN_.](?:[\pL\pN_./ -]*[\pL\pN_./-])?$`)
+
 // Expressible reports whether a configuration can name files below folder, an absolute path.
 func Expressible(folder string) bool { return inexpressible(folder, true) == "" }
 
-// inexpressible says why no configuration can name a file by this absolute path, as the end of a sentence, or "".
+// inexpressible says why no configuration can name a file by this path, as the end of a sentence, or "".
 func inexpressible(file string, writes bool) string {
 	switch {
-	case !path.IsAbs(file):
+	case !path.IsAbs(file) && (writes || !Portable(file)):
 		return "is not absolute"
 	case strings.Contains(file, ","):
 		return "contains ',', which separates names"

@@ -320,6 +320,32 @@ func TestOptionsAreReadInEveryEncoding(t *testing.T) {
 	}
 }
 
+func TestNamesThatMayMeanSomethingElseAreNotRelative(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		config, file, want string
+		near               bool
+	}{
+		{"s.sumocfg", "n.net.xml", "n.net.xml", true},
+		{"a city/s.sumocfg", "a city/Straße 1.xml", "Straße 1.xml", true},
+		{"a/b/s.sumocfg", "a/c/n.xml", "../c/n.xml", true},
+		{"s.sumocfg", "~n.xml", "~n.xml", false},
+		{"~a/s.sumocfg", "~a/n.xml", "n.xml", false},
+		{"s.sumocfg", "nul", "nul", false},
+		{"s.sumocfg", "50%.xml", "50%.xml", false},
+		{"50%/s.sumocfg", "50%/n.xml", "n.xml", false},
+		{"a,b/s.sumocfg", "a,b/n.xml", "n.xml", false},
+		{"file:/s.sumocfg", "file:/n.xml", "n.xml", false},
+		{"s.sumocfg", " n.xml", " n.xml", false},
+		{"s.sumocfg", "n ", "n ", false},
+		{"s.sumocfg", "tables/", "tables/", false},
+	} {
+		if got, near := (Config{Path: test.config}).Near(test.file); got != test.want || near != test.near {
+			t.Errorf("%q in %q: %q, %t; want %q, %t", test.file, test.config, got, near, test.want, test.near)
+		}
+	}
+}
+
 func TestEncodeSaysWhatCannotBeExpressed(t *testing.T) {
 	t.Parallel()
 	c := Config{Options: []Option{

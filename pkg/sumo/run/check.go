@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -97,7 +98,7 @@ func (f fate) checked(ctx context.Context, s settings, unmoved []string) simulat
 		item := problem.Item{Message: message}
 		if m := place.FindStringSubmatch(message); m != nil {
 			line, _ := strconv.Atoi(m[3]) // digits
-			item.Location, item.Message = m[2]+":"+strconv.Itoa(line-1), m[1]
+			item.Location, item.Message = path.Clean(m[2])+":"+strconv.Itoa(line-1), m[1]
 		}
 		outcome.Problems = append(outcome.Problems, item)
 	}

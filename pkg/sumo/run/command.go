@@ -127,8 +127,11 @@ func (r Run) arguments(s settings) []string {
 // command calls SUMO on a configuration, named relative to the run's folder.
 func (r Run) command(config string, args []string) (*exec.Cmd, error) {
 	// SUMO writes some outputs beside its configuration and decodes percent signs in their paths, so the path must not include the
-	// work folder; ./ keeps it a path even if the name begins with a dash.
-	return r.program(append([]string{"--configuration-file=./" + config}, args...)...)
+	// work folder; ./ keeps it a path even if a folder is called "file:". Elsewhere it would show in outputs.
+	if !scenario.Portable(config) {
+		config = "./" + config
+	}
+	return r.program(append([]string{"--configuration-file=" + config}, args...)...)
 }
 
 // binary is the absolute path of SUMO's own file, with symbolic links resolved: its own libraries lie beside that file.
@@ -293,7 +296,14 @@ func (r Run) writeConfig(chosen scenario.Config, s settings, args []string) erro
 		chosen.Options = withFile(chosen.Options, additionalFiles, filepath.Join(r.Work, replayRequestFile))
 	}
 	folder := filepath.Join(r.Work, runFolder)
-	locate := func(file string, _ bool) string { return filepath.Join(folder, file) }
+	locate := func(file string, writes bool) string {
+		// Since 1.25 SUMO puts the folder of a route file before names that vehicles give (device.ssm.file), and writes them so into
+		// routes and saved states: with the work folder, these would differ from run to run and could not be loaded elsewhere.
+		if name, ok := chosen.Near(file); ok && !writes {
+			return name
+		}
+		return filepath.Join(folder, file)
+	}
 	text, err := chosen.Encode(locate, func(option string) bool {
 		return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--"+option+"=") })
 	})

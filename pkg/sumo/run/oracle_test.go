@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,23 @@ const plainTimeout = 2 * time.Minute
 // plain asks SUMO itself, called in the unpacked folder as a user would.
 func plain(t *testing.T, sumo release.Installation, q question) (answer, string) {
 	t.Helper()
+	statistics := filepath.Join(t.TempDir(), "statistics.xml") // behind the configuration's output-prefix, if it has one
+	_, output, err := atDesk(t, sumo, q, "--statistic-output", statistics, "--duration-log.statistics", "--no-step-log")
+	if err != nil {
+		return answer{}, output
+	}
+	written, err := filepath.Glob(filepath.Join(filepath.Dir(statistics), "*"))
+	if err != nil || len(written) != 1 {
+		t.Fatalf("SUMO wrote the statistics to %q, %v", written, err)
+	}
+	return answer{true, numbers(t, written[0])}, output
+}
+
+// atDesk runs plain SUMO in a folder with the scenario, which it returns. The error is how SUMO ended.
+func atDesk(t *testing.T, sumo release.Installation, q question, options ...string) (dir, output string, err error) {
+	t.Helper()
 	// Outputs to ../x land in a folder of the test's too.
-	dir := filepath.Join(t.TempDir(), "desk", "scenario")
+	dir = filepath.Join(t.TempDir(), "desk", "scenario")
 	for name, data := range q.files {
 		write(t, filepath.Join(dir, name), data)
 	}
@@ -67,8 +83,7 @@ func plain(t *testing.T, sumo release.Installation, q question) (answer, string)
 			}
 		}
 	}
-	statistics := filepath.Join(t.TempDir(), "statistics.xml") // behind the configuration's output-prefix, if it has one
-	args := []string{"-c", q.config, "--statistic-output", statistics, "--duration-log.statistics", "--no-step-log"}
+	args := append([]string{"-c", q.config}, options...)
 	if q.end > 0 {
 		args = append(args, "--end", fmt.Sprint(q.end))
 	}
@@ -76,21 +91,14 @@ func plain(t *testing.T, sumo release.Installation, q question) (answer, string)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, sumo.Binary, args...)
 	cmd.Dir, cmd.Env = dir, []string{"SUMO_HOME=" + sumo.Home, "LC_ALL=C.UTF-8"}
-	output, err := cmd.CombinedOutput()
+	said, err := cmd.CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
 	if ctx.Err() != nil {
-		t.Fatalf("plain SUMO had not ended after %s:\n%s", plainTimeout, output)
+		t.Fatalf("plain SUMO had not ended after %s:\n%s", plainTimeout, said)
 	}
-	if err != nil {
-		return answer{}, string(output)
-	}
-	written, err := filepath.Glob(filepath.Join(filepath.Dir(statistics), "*"))
-	if err != nil || len(written) != 1 {
-		t.Fatalf("SUMO wrote the statistics to %q, %v", written, err)
-	}
-	return answer{true, numbers(t, written[0])}, string(output)
+	return dir, string(said), err
 }
 
 // ours asks sumo-run, which unpacks the scenario from its zip.
@@ -245,6 +253,63 @@ func filesOf(t *testing.T, folder fs.FS) map[string][]byte {
 
 func configsIn(files map[string][]byte) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(files)), func(name string) bool { return !strings.HasSuffix(name, ".sumocfg") })
+}
+
+// TestOutputsThatNameFilesAreThoseOfPlainSUMO has vehicles that name outputs of their own. SUMO repeats these names, with the folder of
+// the file that gives them, in the outputs of others.
+func TestOutputsThatNameFilesAreThoseOfPlainSUMO(t *testing.T) {
+	t.Parallel()
+	const demand = `<routes><vType id="s"><param key="has.ssm.device" value="true"/><param key="device.ssm.file" value="own.xml"/></vType>` +
+		`<vehicle id="v" type="s" depart="0"><route edges="AB BC"/><param key="device.ssm.file" value="out/v.xml"/></vehicle></routes>`
+	// Without tripinfo of its own a run of ours would add it, and states hold that device.
+	const settings = `<vehroute-output value="vehicles.xml"/><tripinfo-output value="trips.xml"/>` +
+		`<save-state.times value="3"/><save-state.files value="state.xml"/><device.ssm.measures value="TTC"/><seed value="1"/><end value="5"/>`
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ config, net, routes string }{
+		{"s.sumocfg", "n.net.xml", "r.rou.xml"},
+		{"s.sumocfg", "n.net.xml", "demand/r.rou.xml"},
+		{"a city/s.sumocfg", "n.net.xml", "r.rou.xml"},
+		{"configs/s.sumocfg", "../n.net.xml", "../demand/r.rou.xml"},
+	} {
+		t.Run(test.config+" "+test.routes, func(t *testing.T) {
+			t.Parallel()
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				dir := filepath.Dir(test.config)
+				q := question{config: test.config, files: map[string][]byte{
+					filepath.Join(dir, test.net): net, filepath.Join(dir, test.routes): []byte(demand),
+					test.config: []byte(`<configuration><net-file value="` + test.net + `"/><route-files value="` + test.routes + `"/>` +
+						settings + `</configuration>`),
+				}}
+				desk, said, err := atDesk(t, sumo, q)
+				if err != nil {
+					t.Fatalf("%v: %s", err, said)
+				}
+				outcome, out := carriedOut(t, sumo, q, simulation.Options{})
+				if !outcome.Succeeded() {
+					t.Fatalf("%s: %s", outcome.Reason, outcome.Message)
+				}
+				for _, name := range []string{"vehicles.xml", "state.xml"} {
+					want, got := withoutComments(t, filepath.Join(desk, dir, name)), withoutComments(t, filepath.Join(out, dir, name))
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s (-SUMO +we):\n%s", name, diff)
+					}
+				}
+			})
+		})
+	}
+}
+
+// withoutComments is an output without the comments that SUMO begins it with.
+func withoutComments(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`(?s)<!--.*?-->`).ReplaceAllString(string(data), "")
 }
 
 func TestReadyNetworksHaveSUMOsOwnNumbers(t *testing.T) {
