@@ -177,7 +177,9 @@ func TestNamesOfResultsNeverMeet(t *testing.T) {
 			notes: 1,
 		},
 		"files of ours that are not complete, and what only resembles them": {
-			own: []string{"summary.json.partial", "Outcome.json.partial", "convergence.json.partial/a.xml", "trips.xml.partial", "replay.json.partial"},
+			own: []string{
+				"summary.json.partial", "Outcome.json.partial", "convergence.json.partial/a.xml", "trips.xml.partial", "replay.json.partial",
+			},
 			want: []string{
 				"scenario/Outcome.json.partial", "scenario/convergence.json.partial/a.xml", "scenario/replay.json.partial",
 				"scenario/summary.json.partial", "trips.xml.partial",
