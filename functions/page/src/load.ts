@@ -1,6 +1,6 @@
 // Loads data for a view: once, then at intervals while the page is visible.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Problem, randomKey } from "./api";
+import { call, Problem, randomKey } from "./api";
 
 export type Loaded<T> = {
 	data: T | undefined; // the latest; a later failure keeps it
@@ -56,6 +56,44 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
 	const reload = useCallback(() => setRound((n) => n + 1), []);
 	const mine = state.key === key;
 	return { data: mine ? state.data : undefined, problem: mine ? state.problem : undefined, loading: !mine || (!state.data && !state.problem), reload };
+}
+
+const pageSize = 50;
+const mostAtOnce = 200; // the service's limit
+
+type Listed<Item> = { items: Item[]; more: boolean };
+
+/**
+ * A list that the service pages, newest first, of which showMore shows more. At each interval all that is shown is read again: new items
+ * move others to the next page, and items of any page change or are deleted.
+ */
+export function usePages<Page extends { next_cursor: string }, Item>(
+	path: string,
+	filter: Record<string, string>,
+	itemsOf: (page: Page) => Item[],
+	every?: (items: Item[] | undefined) => number | undefined,
+): Loaded<Listed<Item>> & { showMore: () => Promise<void> } {
+	const address = `${path}?${new URLSearchParams(Object.entries(filter).filter(([, value]) => value))}`;
+	const wanted = useRef({ address, count: pageSize });
+	if (wanted.current.address !== address) wanted.current = { address, count: pageSize };
+	const read = async (signal: AbortSignal): Promise<Listed<Item>> => {
+		const { count } = wanted.current;
+		const items: Item[] = [];
+		let cursor = "";
+		do {
+			const part = new URLSearchParams({ limit: String(Math.min(mostAtOnce, count - items.length)), ...(cursor && { cursor }) });
+			const page = await call<Page>(`${address}&${part}`, { signal });
+			items.push(...itemsOf(page));
+			cursor = page.next_cursor;
+		} while (cursor && items.length < count);
+		return { items, more: cursor !== "" };
+	};
+	const loaded = useLoad(address, read, every && ((listed) => every(listed?.items)));
+	const showMore = async () => {
+		wanted.current.count += pageSize;
+		loaded.reload();
+	};
+	return { ...loaded, showMore };
 }
 
 /** Whether the same request may succeed later. */

@@ -573,6 +573,36 @@ describe("an engineer", () => {
 		await Promise.all(jobs.map((j) => service.call("DELETE", `/jobs/${j.job_id}`, { key: tenant.key })));
 	});
 
+	test("shows older jobs, and loses none of them when new ones come", async () => {
+		const tenant = await newTenant();
+		const add = (from, to) =>
+			service.call("POST", "/admin/import/jobs", {
+				json: {
+					jobs: Array.from({ length: to - from }, (_, i) => ({
+						job_id: crypto.randomUUID(), tenant_id: tenant.id, scenario_id: `run-${from + i}`, status: "SUCCEEDED", cpu_request: 1, memory_gi: 1,
+						...Object.fromEntries(["submitted_at", "started_at", "finished_at"].map((name) => [name, new Date(Date.UTC(2025, 2, 1, 0, from + i)).toISOString()])),
+					})),
+				},
+			});
+		await add(0, 200);
+		await add(200, 260);
+		await withTab(tenant, async (page) => {
+			const listed = (n) => eventually(`${n} jobs`, async () => (await page.locator("table.jobs tbody tr").count()) === n, 30_000);
+			await listed(50);
+			for (const n of [100, 150, 200, 250]) {
+				await page.getByRole("button", { name: "Show older jobs" }).click();
+				await listed(n);
+			}
+			await add(260, 265);
+			await page.getByRole("link", { name: "run-264", exact: true }).waitFor();
+			const names = await page.locator("table.jobs .name a").allInnerTexts();
+			assert.deepEqual(names, Array.from({ length: 250 }, (_, i) => `run-${264 - i}`));
+			await page.getByRole("button", { name: "Show older jobs" }).click();
+			await listed(265);
+			await page.getByRole("button", { name: "Show older jobs" }).waitFor({ state: "detached" });
+		});
+	});
+
 	test("sees that a job is deleted elsewhere while it is shown, and nothing else of it", async () => {
 		const tenant = await newTenant();
 		const { job_id: id } = await service.submit(tenant, "grid", slow);

@@ -1,26 +1,15 @@
 // The tenant's stored scenarios, newest first.
-import { useState } from "preact/hooks";
-import { get, type Got } from "../api";
+import type { Got } from "../api";
 import { bytes, plural, whole } from "../format";
-import { useLoad } from "../load";
+import { usePages } from "../load";
 import { Action, Card, Empty, Loading, ProblemNotice, Time, Title } from "../parts";
 import { linkTo } from "../route";
 
 export type Summary = Got<"/scenarios">["scenarios"][number];
 
-const pageSize = 50;
-
-const query = (cursor: string) => `/scenarios?${new URLSearchParams({ limit: String(pageSize), ...(cursor && { cursor }) })}` as "/scenarios";
-
 export function Scenarios() {
-	const first = useLoad("scenarios", (signal) => get<"/scenarios">(query(""), signal));
-	const [older, setOlder] = useState<{ scenarios: Summary[]; cursor: string }>();
-	const scenarios = [...(first.data?.scenarios ?? []), ...(older?.scenarios ?? [])];
-	const cursor = older ? older.cursor : (first.data?.next_cursor ?? "");
-	const more = async () => {
-		const page = await get<"/scenarios">(query(cursor));
-		setOlder({ scenarios: [...(older?.scenarios ?? []), ...page.scenarios], cursor: page.next_cursor });
-	};
+	const list = usePages("/scenarios", {}, (page: Got<"/scenarios">) => page.scenarios);
+	const scenarios = list.data?.items ?? [];
 	return (
 		<>
 			<Title
@@ -33,9 +22,9 @@ export function Scenarios() {
 				Scenarios
 			</Title>
 			<Card title="Stored scenarios">
-				{first.problem && <ProblemNotice problem={first.problem} retry={first.reload} />}
-				{first.loading && <Loading what="scenarios" />}
-				{first.data && scenarios.length === 0 && (
+				{list.problem && <ProblemNotice problem={list.problem} retry={list.reload} />}
+				{list.loading && <Loading what="scenarios" />}
+				{list.data && scenarios.length === 0 && (
 					<Empty>
 						<p>No scenarios are stored yet. Each one that you submit is stored, to be run again.</p>
 						<a class="button primary" href={linkTo("submit")}>
@@ -83,9 +72,9 @@ export function Scenarios() {
 						</tbody>
 					</table>
 				)}
-				{cursor && (
+				{list.data?.more && (
 					<div class="more">
-						<Action act={more}>Show older scenarios</Action>
+						<Action act={list.showMore}>Show older scenarios</Action>
 					</div>
 				)}
 			</Card>

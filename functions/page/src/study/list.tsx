@@ -1,8 +1,8 @@
 // The tenant's studies, newest first.
 import { useState } from "preact/hooks";
-import { get, type Got } from "../api";
+import type { Got } from "../api";
 import { plural, whole } from "../format";
-import { useLoad } from "../load";
+import { usePages } from "../load";
 import { Action, Card, Elapsed, Empty, Loading, ProblemNotice, Progress, Time, Title } from "../parts";
 import { linkTo } from "../route";
 import { isOpen, type StudyState } from "./live";
@@ -21,23 +21,13 @@ export function StudyPill({ state }: { state: StudyState | undefined }) {
 	);
 }
 
-const pageSize = 50;
 const busyInterval = 2000;
 const idleInterval = 15_000;
 
 export function Studies() {
 	const [status, setStatus] = useState("");
-	const [older, setOlder] = useState<{ of: string; studies: Summary[]; cursor: string }>();
-	const query = (cursor: string) => `/studies?${new URLSearchParams({ limit: String(pageSize), ...(status && { status }), ...(cursor && { cursor }) })}` as "/studies";
-	const first = useLoad(query(""), (signal) => get<"/studies">(query(""), signal), (page) => (page?.studies.some((s) => isOpen(s.status)) ? busyInterval : idleInterval));
-	const beyond = older?.of === status ? older : undefined;
-	const known = new Set(first.data?.studies.map((s) => s.study_id));
-	const studies = [...(first.data?.studies ?? []), ...(beyond?.studies ?? []).filter((s) => !known.has(s.study_id))];
-	const cursor = beyond ? beyond.cursor : (first.data?.next_cursor ?? "");
-	const more = async () => {
-		const page = await get<"/studies">(query(cursor));
-		setOlder({ of: status, studies: [...(beyond?.studies ?? []), ...page.studies], cursor: page.next_cursor });
-	};
+	const list = usePages("/studies", { status }, (page: Got<"/studies">) => page.studies, (studies) => (studies?.some((s) => isOpen(s.status)) ? busyInterval : idleInterval));
+	const studies = list.data?.items ?? [];
 	return (
 		<>
 			<Title
@@ -67,9 +57,9 @@ export function Studies() {
 					</div>
 				}
 			>
-				{first.problem && <ProblemNotice problem={first.problem} retry={first.reload} />}
-				{first.loading && <Loading what="studies" />}
-				{first.data && studies.length === 0 && (
+				{list.problem && <ProblemNotice problem={list.problem} retry={list.reload} />}
+				{list.loading && <Loading what="studies" />}
+				{list.data && studies.length === 0 && (
 					<Empty>
 						{status ? (
 							<p>No studies match the filter.</p>
@@ -102,9 +92,9 @@ export function Studies() {
 						</tbody>
 					</table>
 				)}
-				{cursor && (
+				{list.data?.more && (
 					<div class="more">
-						<Action act={more}>Show older studies</Action>
+						<Action act={list.showMore}>Show older studies</Action>
 					</div>
 				)}
 			</Card>

@@ -1,13 +1,12 @@
 // The tenant's view: usage against the limits, and the jobs, newest first.
 import { useState } from "preact/hooks";
-import { get, isFinished, type Job, type State } from "../api";
+import { get, type Got, isFinished, type Job, type State } from "../api";
 import { whole } from "../format";
-import { useLoad } from "../load";
+import { useLoad, usePages } from "../load";
 import { Action, Card, Elapsed, Empty, Loading, Meter, ProblemNotice, Progress, StatePill, stateWord, Tile, Time, Title } from "../parts";
 import { go, linkTo } from "../route";
 
 const states: State[] = ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"];
-const pageSize = 50;
 /** Few enough curves to read a chart and to distinguish their colours. */
 export const maxCompared = 6;
 
@@ -72,35 +71,18 @@ function Usage() {
 
 type Filter = { status: string; name: string; label: string };
 
-function query(filter: Filter, cursor: string): string {
-	const q = new URLSearchParams({ limit: String(pageSize) });
-	if (filter.status) q.set("status", filter.status);
-	if (filter.name) q.set("scenario_id", filter.name);
-	if (filter.label) q.set("label", filter.label);
-	if (cursor) q.set("cursor", cursor);
-	return `/jobs?${q}`;
-}
-
 function List() {
 	const [filter, setFilter] = useState<Filter>({ status: "", name: "", label: "" });
 	const [chosen, setChosen] = useState<string[]>([]);
-	const [older, setOlder] = useState<{ of: string; jobs: Job[]; cursor: string }>();
-	const address = query(filter, "");
-	const first = useLoad(
-		address,
-		(signal) => get<"/jobs">(address, signal),
-		(page) => (page?.jobs.some((j) => !isFinished(j.status)) ? busyInterval : idleInterval),
+	const list = usePages(
+		"/jobs",
+		{ status: filter.status, scenario_id: filter.name, label: filter.label },
+		(page: Got<"/jobs">) => page.jobs,
+		(jobs) => (jobs?.some((j) => !isFinished(j.status)) ? busyInterval : idleInterval),
 	);
-	const beyond = older?.of === address ? older : undefined;
-	const known = new Set(first.data?.jobs.map((j) => j.job_id));
-	const jobs = [...(first.data?.jobs ?? []), ...(beyond?.jobs ?? []).filter((j) => !known.has(j.job_id))];
-	const cursor = beyond ? beyond.cursor : (first.data?.next_cursor ?? "");
+	const jobs = list.data?.items ?? [];
 	const filtered = Boolean(filter.status || filter.name || filter.label);
 
-	const more = async () => {
-		const page = await get<"/jobs">(query(filter, cursor));
-		setOlder({ of: address, jobs: [...(beyond?.jobs ?? []), ...page.jobs], cursor: page.next_cursor });
-	};
 	const toggle = (id: string) => setChosen((c) => (c.includes(id) ? c.filter((x) => x !== id) : [...c, id]));
 
 	return (
@@ -130,9 +112,9 @@ function List() {
 				</div>
 			}
 		>
-			{first.problem && <ProblemNotice problem={first.problem} retry={first.reload} />}
-			{first.loading && <Loading what="jobs" />}
-			{first.data && jobs.length === 0 && (
+			{list.problem && <ProblemNotice problem={list.problem} retry={list.reload} />}
+			{list.loading && <Loading what="jobs" />}
+			{list.data && jobs.length === 0 && (
 				<Empty>
 					{filtered ? (
 						<p>No jobs match the filter.</p>
@@ -168,9 +150,9 @@ function List() {
 					</tbody>
 				</table>
 			)}
-			{cursor && (
+			{list.data?.more && (
 				<div class="more">
-					<Action act={more}>Show older jobs</Action>
+					<Action act={list.showMore}>Show older jobs</Action>
 				</div>
 			)}
 			{chosen.length > 0 && (

@@ -1,7 +1,7 @@
 // A tenant's webhooks, and what was sent or waits to be sent to them.
 import { useState } from "preact/hooks";
-import { call, get, Problem, type Schemas } from "../api";
-import { asProblem, useLoad } from "../load";
+import { call, get, type Got, Problem, type Schemas } from "../api";
+import { asProblem, useLoad, usePages } from "../load";
 import { Action, announce, Card, Copy, Dialog, Empty, Field, Loading, ProblemNotice, Time, Title } from "../parts";
 import { linkTo } from "../route";
 import { labelText, parseLabels } from "./labels";
@@ -14,7 +14,6 @@ type Ask = { what: "add" } | { what: "change" | "secret" | "delete"; hook: Webho
 
 const interval = 10_000;
 const busyInterval = 3000; // while something is due soon
-const pageSize = 50;
 
 const eventNames = [
 	{ name: "job.queued", title: "Queued", use: "accepted" },
@@ -279,30 +278,15 @@ const tones: Record<State, string> = { WAITING: "pending", PAUSED: "cancelled", 
 
 type Filter = { state: string; webhook: string };
 
-function query(filter: Filter, cursor: string): string {
-	const q = new URLSearchParams({ limit: String(pageSize) });
-	if (filter.state) q.set("state", filter.state);
-	if (filter.webhook) q.set("webhook_id", filter.webhook);
-	if (cursor) q.set("cursor", cursor);
-	return `/webhooks/deliveries?${q}`;
-}
-
 function Deliveries({ hooks }: { hooks: Webhook[] }) {
 	const [filter, setFilter] = useState<Filter>({ state: "", webhook: "" });
-	const [older, setOlder] = useState<{ of: string; deliveries: Delivery[]; cursor: string }>();
-	const first = useLoad(
-		query(filter, ""),
-		(signal) => get<"/webhooks/deliveries">(query(filter, ""), signal),
-		(page) => (page?.deliveries.some((d) => d.state === "WAITING" && d.attempts < 2) ? busyInterval : interval),
+	const list = usePages(
+		"/webhooks/deliveries",
+		{ state: filter.state, webhook_id: filter.webhook },
+		(page: Got<"/webhooks/deliveries">) => page.deliveries,
+		(deliveries) => (deliveries?.some((d) => d.state === "WAITING" && d.attempts < 2) ? busyInterval : interval),
 	);
-	const beyond = older?.of === query(filter, "") ? older : undefined;
-	const known = new Set(first.data?.deliveries.map((d) => d.delivery_id));
-	const deliveries = [...(first.data?.deliveries ?? []), ...(beyond?.deliveries ?? []).filter((d) => !known.has(d.delivery_id))];
-	const cursor = beyond ? beyond.cursor : (first.data?.next_cursor ?? "");
-	const more = async () => {
-		const page = await get<"/webhooks/deliveries">(query(filter, cursor));
-		setOlder({ of: query(filter, ""), deliveries: [...(beyond?.deliveries ?? []), ...page.deliveries], cursor: page.next_cursor });
-	};
+	const deliveries = list.data?.items ?? [];
 	return (
 		<Card
 			title="Deliveries"
@@ -333,9 +317,9 @@ function Deliveries({ hooks }: { hooks: Webhook[] }) {
 				</div>
 			}
 		>
-			{first.problem && <ProblemNotice problem={first.problem} retry={first.reload} />}
-			{first.loading && <Loading what="deliveries" />}
-			{first.data && deliveries.length === 0 && <Empty>{filter.state || filter.webhook ? "No deliveries match the filter." : "Nothing was sent in the last 30 days."}</Empty>}
+			{list.problem && <ProblemNotice problem={list.problem} retry={list.reload} />}
+			{list.loading && <Loading what="deliveries" />}
+			{list.data && deliveries.length === 0 && <Empty>{filter.state || filter.webhook ? "No deliveries match the filter." : "Nothing was sent in the last 30 days."}</Empty>}
 			{deliveries.length > 0 && (
 				<table class="list stack deliveries">
 					<thead>
@@ -353,14 +337,14 @@ function Deliveries({ hooks }: { hooks: Webhook[] }) {
 					</thead>
 					<tbody>
 						{deliveries.map((d) => (
-							<Row key={d.delivery_id} delivery={d} reload={first.reload} />
+							<Row key={d.delivery_id} delivery={d} reload={list.reload} />
 						))}
 					</tbody>
 				</table>
 			)}
-			{cursor && (
+			{list.data?.more && (
 				<div class="more">
-					<Action act={more}>Show older deliveries</Action>
+					<Action act={list.showMore}>Show older deliveries</Action>
 				</div>
 			)}
 		</Card>
