@@ -41,6 +41,7 @@ const (
 	maxIntervals = 100_000
 	maxColumns   = 100
 	maxHeader    = 64 << 20 // bytes of JSON
+	maxIDs       = 32 << 20 // bytes of the ids of edges: so many edges have half of that
 	// maxRows bounds the rows of all columns while they are gathered, in bytes: 48 for each of the most cells. maxLatest bounds the
 	// numbers of one interval, of nine bytes each.
 	maxRows   = 48 << 20
@@ -84,6 +85,7 @@ type columnWriter struct {
 	skip    bool           // the interval
 	open    bool           // an interval is being read
 	cells   int
+	ids     int // bytes of the ids of edges
 }
 
 // written are numbers with the decimals that they were written with; -1 for no number.
@@ -155,7 +157,7 @@ func (w *columnWriter) edge(e xml.Element) error {
 	id := e.Attr("id")
 	edge, ok := w.index[string(id)]
 	if !ok {
-		if len(w.header.Edges) == MaxEdgeCells {
+		if w.ids += len(id); len(w.header.Edges) == MaxEdgeCells || w.ids > maxIDs {
 			return errTooManyCells()
 		}
 		edge = len(w.header.Edges)

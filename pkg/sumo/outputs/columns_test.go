@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
 // columnsOf writes an edgedata output as edge columns and reads these again, by attribute.
@@ -159,4 +161,16 @@ func FuzzEdgeColumns(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestIDsOfEdgesTakeABoundedPartOfColumns(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range maxIDs>>20 + 1 {
+		fmt.Fprintf(&b, `<edge id="%d%s" speed="1"/>`, i, strings.Repeat("x", 1<<20-10))
+	}
+	err := WriteEdgeColumns(io.Discard, strings.NewReader(`<meandata><interval begin="0" end="1">`+b.String()+"</interval></meandata>"))
+	if problem.CodeOf(err) != problem.TooLarge {
+		t.Errorf("%v", err)
+	}
 }

@@ -62,8 +62,11 @@ func (t tripSums) metric(name string) (v float64, ok bool) {
 	return v / t.trips, t.trips > 0
 }
 
-// maxTypes bounds the vTypes of a run: more are no classes.
-const maxTypes = 100_000
+// maxTypes bounds the vTypes of a run, and maxTypeNames their names, in bytes: more are no classes.
+const (
+	maxTypes     = 100_000
+	maxTypeNames = 16 << 20
+)
 
 // byClass adds the metrics by class of vehicle that the run was asked for to its summary. They are over the trips of the tripinfo output,
 // as SUMO's own means are: those finished and, with unfinished_trips, all that departed. It returns a warning if they cannot be had.
@@ -111,7 +114,7 @@ func readTypes(folder, name string) (map[string]*tripSums, error) {
 		return nil, err
 	}
 	defer f.Close()
-	types := map[string]*tripSums{}
+	types, names := map[string]*tripSums{}, 0
 	s := xml.Scanner{Lenient: true, Element: func(e xml.Element) error {
 		if string(e.Name) != "tripinfo" {
 			return nil
@@ -126,8 +129,8 @@ func readTypes(folder, name string) (map[string]*tripSums, error) {
 		vType := e.Attr("vType")
 		t := types[string(vType)]
 		if t == nil {
-			if len(types) == maxTypes {
-				return fmt.Errorf("there are more than %d types of vehicles", maxTypes)
+			if names += len(vType); len(types) == maxTypes || names > maxTypeNames {
+				return fmt.Errorf("there are more than %d types of vehicles, or their names take more than %d MiB", maxTypes, maxTypeNames>>20)
 			}
 			t = &tripSums{}
 			types[string(vType)] = t

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -179,5 +181,18 @@ func TestTripsFromBeforeALoadedStateCount(t *testing.T) {
 	}
 	if n, _ := got.Summary.Metric("vehicles_finished@vClass=passenger"); early == 0 || n != all {
 		t.Errorf("%g of %g trips count, %d of which began before the state", n, all, early)
+	}
+}
+
+func TestNamesOfTypesTakeABoundedPartOfMemory(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range maxTypeNames>>20 + 1 {
+		fmt.Fprintf(&b, `<tripinfo depart="0" vType="%d%s"/>`, i, strings.Repeat("x", 1<<20-10))
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "t.xml"), "<tripinfos>"+b.String()+"</tripinfos>")
+	if types, err := readTypes(dir, "t.xml"); err == nil || !strings.Contains(err.Error(), "types of vehicles") {
+		t.Errorf("%d types, %v", len(types), err)
 	}
 }
