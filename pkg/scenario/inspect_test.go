@@ -757,10 +757,12 @@ func TestInspectAccepts(t *testing.T) {
 			if diff := cmp.Diff(test.outputs, m.Configs[0].Outputs); diff != "" {
 				t.Errorf("outputs (-want +got):\n%s", diff)
 			}
-			remarks := m.Configs[0].Remarks(m.Configs[0].Interval(nil, nil))
-			if test.warning == "" && len(m.Warnings) > 0 || !strings.Contains(strings.Join(m.Warnings, "\n"), test.warning) ||
-				len(remarks) > 0 {
-				t.Errorf("warnings %q, %v, want %q", m.Warnings, remarks, test.warning)
+			warnings := m.Warnings
+			for _, remark := range m.Configs[0].Remarks(m.Configs[0].Interval(nil, nil)) {
+				warnings = append(warnings, remark.String())
+			}
+			if test.warning == "" && len(warnings) > 0 || !strings.Contains(strings.Join(warnings, "\n"), test.warning) {
+				t.Errorf("warnings %q, want %q", warnings, test.warning)
 			}
 		})
 	}
