@@ -197,17 +197,18 @@ func (r *Reconciler) sweepOn(ctx context.Context, sections []section, rep *Repor
 	if err != nil {
 		return err
 	}
-	first := max(0, slices.IndexFunc(sections, func(s section) bool { return strings.HasPrefix(begin, s.prefix) }))
-	turns := slices.Concat(sections[first:], sections[:first+1]) // the first one again, for what is before begin
+	turns := sections
+	if begin != "" {
+		first := max(0, slices.IndexFunc(sections, func(s section) bool { return strings.HasPrefix(begin, s.prefix) }))
+		turns = slices.Concat(sections[first:], sections[:first+1]) // the first one again, for what is before begin
+	}
 	for i, s := range turns {
 		after, until := "", ""
 		switch i {
 		case 0:
 			after = begin
 		case len(turns) - 1:
-			if until = begin; begin == "" {
-				continue
-			}
+			until = begin
 		}
 		reached, failed := r.sweep(ctx, s, after, until, rep)
 		if ctx.Err() != nil {
