@@ -79,13 +79,13 @@ func (c Config) Encode(locate func(file string, writes bool) string, leave func(
 func (c Config) Near(file string) (name string, ok bool) {
 	dir := path.Dir(c.Path)
 	name = relative(dir, file)
-	return name, Portable(dir) && Portable(name) && !strings.HasSuffix(name, "/")
+	return name, Portable(dir) && Portable(name)
 }
 
 // Portable reports whether a relative path has only characters that stand for themselves to every version of SUMO.
 func Portable(name string) bool { return portable.MatchString(name) && !streams[strings.ToLower(name)] }
 
-var portable = regexp.MustCompile(`^[\pL\pN_.](?:[\pL\pN_./ -]*[\pL\pN_./-])?$`)
+var portable = regexp.MustCompile(`^[\pL\pN_.](?:[\pL\pN_./ -]*[\pL\pN_.-])?$`)
 
 // Expressible reports whether a configuration can name files below folder, an absolute path.
 func Expressible(folder string) bool { return inexpressible(folder, true) == "" }
