@@ -90,8 +90,7 @@ type Tasks interface {
 
 // Store keeps hooks and deliveries for the calls of tenants.
 type Store interface {
-	// MadeBy returns the id of the hook that idem stands for, empty if it stands for nothing yet.
-	MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
+	idempotency.Ledger
 	// CreateHook stores h. When idem is not nil, a key that is already recorded wins: the hook that it made is returned with created
 	// false, or problem.KeyReused when it was recorded for another request. More than most hooks of a tenant are problem.Conflict.
 	CreateHook(ctx context.Context, h Hook, idem *idempotency.Request, most int) (stored Hook, created bool, err error)

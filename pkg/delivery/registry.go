@@ -47,15 +47,8 @@ func (r *Registry) Add(ctx context.Context, tenantID string, c HookChange, key s
 	if err != nil {
 		return Hook{}, false, err
 	}
-	if idem != nil { // settings may have changed since
-		id, err := r.Store.MadeBy(ctx, tenantID, *idem)
-		if err != nil {
-			return Hook{}, false, err
-		}
-		if id != "" {
-			h, err = r.Store.Hook(ctx, tenantID, id)
-			return h, false, err
-		}
+	if h, found, err := idempotency.Repeated(ctx, r.Store, tenantID, idem, r.Store.Hook); found || err != nil {
+		return h, false, err
 	}
 	if err := r.enabled(); err != nil {
 		return Hook{}, false, err

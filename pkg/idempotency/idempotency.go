@@ -3,6 +3,7 @@ package idempotency
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,29 @@ const Lifetime = 24 * time.Hour
 type Request struct {
 	Key         string
 	RequestHash []byte
+}
+
+// Ledger knows what keys stand for.
+type Ledger interface {
+	// MadeBy returns the id of what r has made, empty if it stands for nothing yet, or problem.KeyReused when its key came with another
+	// request.
+	MadeBy(ctx context.Context, tenantID string, r Request) (id string, err error)
+}
+
+// Repeated returns what r has made already, which read finds by its id; nil stands for nothing. It is asked before anything about a request
+// is judged: limits, settings and what the request names change, and a repeated request is no new one.
+func Repeated[T any](
+	ctx context.Context, l Ledger, tenantID string, r *Request, read func(ctx context.Context, tenantID, id string) (T, error),
+) (made T, found bool, err error) {
+	if r == nil {
+		return made, false, nil
+	}
+	id, err := l.MadeBy(ctx, tenantID, *r)
+	if err != nil || id == "" {
+		return made, false, err
+	}
+	made, err = read(ctx, tenantID, id)
+	return made, true, err
 }
 
 // ErrReused says that a key came with another request before.

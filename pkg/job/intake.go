@@ -225,8 +225,7 @@ func refused(items ...problem.Item) error {
 	return problem.New(problem.Invalid, "The job cannot be accepted: %s %s.", items[0].Location, items[0].Message).WithItems(items...)
 }
 
-// Repeated returns the job that idem stands for already; nil stands for none. It is asked before anything about a request is judged:
-// limits, scenarios and releases change, and the answer to a repeated request does not.
+// Repeated returns the job that idem stands for already, as idempotency.Repeated does.
 func (in *Intake) Repeated(ctx context.Context, t tenant.Tenant, idem *idempotency.Request) (j Job, found bool, err error) {
 	if idem == nil {
 		return Job{}, false, nil

@@ -43,8 +43,7 @@ type Store interface {
 	// Remember records idem, or answers problem.KeyReused when its key came with another request before.
 	Remember(ctx context.Context, tenantID string, idem idempotency.Request) error
 
-	// MadeBy returns the id of the upload that idem stands for, empty if it stands for nothing yet.
-	MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
+	idempotency.Ledger
 	// BeginUpload records u unless idem is not nil and known: then it returns the upload that idem stands for. More than
 	// maxOpen uploads that have not become scenarios are problem.Conflict.
 	BeginUpload(ctx context.Context, u Upload, idem *idempotency.Request, maxOpen int) (stored Upload, created bool, err error)

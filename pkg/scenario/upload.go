@@ -38,15 +38,8 @@ const (
 func (in *Intake) Begin(
 	ctx context.Context, t tenant.Tenant, u Upload, idem *idempotency.Request,
 ) (stored Upload, created bool, err error) {
-	if idem != nil { // limits and scenarios may have changed since
-		id, err := in.Store.MadeBy(ctx, t.ID, *idem)
-		if err != nil {
-			return Upload{}, false, err
-		}
-		if id != "" {
-			stored, err = in.Store.Upload(ctx, t.ID, id)
-			return stored, false, err
-		}
+	if stored, found, err := idempotency.Repeated(ctx, in.Store, t.ID, idem, in.Store.Upload); found || err != nil {
+		return stored, false, err
 	}
 	switch {
 	case u.Size > in.Limits.Upload:

@@ -49,8 +49,7 @@ type IntakeStore interface {
 	Study(ctx context.Context, tenantID, id string) (Study, error)
 	// Points returns the points of a study in their order, with what has become of their runs.
 	Points(ctx context.Context, tenantID, id string) ([]Point, error)
-	// MadeBy returns the id of the study that idem stands for, empty if it stands for nothing yet.
-	MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error)
+	idempotency.Ledger
 	// ExtendStudy stores what after has beyond before, and makes the study RUNNING; one that had finished is another submission against
 	// limits. A study that was extended by another call meanwhile, or is being purged, is problem.Conflict. An idem that is recorded
 	// already changes nothing.
@@ -188,18 +187,9 @@ func (in *Intake) Accept(
 	return s, points, true, nil
 }
 
-// repeated returns the study that idem stands for already; nil stands for none. It is asked before anything about a request is judged:
-// limits, scenarios and the study itself change, and a repeated request is no new one.
+// repeated returns the study that idem stands for already.
 func (in *Intake) repeated(ctx context.Context, t tenant.Tenant, idem *idempotency.Request) (s Study, found bool, err error) {
-	if idem == nil {
-		return Study{}, false, nil
-	}
-	id, err := in.Studies.MadeBy(ctx, t.ID, *idem)
-	if err != nil || id == "" {
-		return Study{}, false, err
-	}
-	s, err = in.Studies.Study(ctx, t.ID, id)
-	return s, true, err
+	return idempotency.Repeated(ctx, in.Studies, t.ID, idem, in.Studies.Study)
 }
 
 // pointsOf returns the points of a stored study unless there is an error already.

@@ -83,7 +83,7 @@ func (d *DB) Remember(ctx context.Context, tenantID string, idem idempotency.Req
 	return translate(err, "recording an idempotency key")
 }
 
-// MadeBy implements study.IntakeStore, scenario.Store and delivery.Store.
+// MadeBy implements idempotency.Ledger.
 func (d *DB) MadeBy(ctx context.Context, tenantID string, idem idempotency.Request) (id string, err error) {
 	row, _, err := remembered(ctx, d.q, tenantID, idem)
 	for _, made := range []*string{row.StudyID, row.UploadID, row.HookID} {
