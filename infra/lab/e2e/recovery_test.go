@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -38,16 +39,18 @@ func (c *cluster) repair(t testing.TB) {
 	}
 }
 
-// longRun takes longer than the disturbance it is used with.
-func (c *tenant) longRun(t *testing.T) rest.Job {
+// longRun is seen running before it ends, even if status has to start first: it takes 20 s on a fast machine.
+func (c *tenant) longRun(t *testing.T, fields map[string]string) rest.Job {
 	t.Helper()
-	return c.submit(t, ready(t, "grid"), map[string]string{"step_length": "0.1"})
+	all := map[string]string{"step_length": "0.03"}
+	maps.Copy(all, fields)
+	return c.submit(t, ready(t, "grid"), all)
 }
 
 // testVanished deletes the workflow of a running job, as an operator might when cleaning up.
 func testVanished(t *testing.T, c *cluster) {
 	a := c.register(t, "")
-	j := a.longRun(t)
+	j := a.longRun(t, nil)
 	a.start(t, j.JobID)
 	c.kubectl(t, "delete", "workflow", "-n", a.namespace, "--all", "--wait=false")
 	a.await(t, j.JobID, func(j rest.Job) bool { return strings.Contains(j.Message, "as attempt 2") })
@@ -83,7 +86,7 @@ func testRestarts(t *testing.T, c *cluster) {
 	for range 6 {
 		ids = append(ids, a.submit(t, ready(t, "cross"), nil).JobID)
 	}
-	ids = append(ids, a.longRun(t).JobID)
+	ids = append(ids, a.longRun(t, nil).JobID)
 	a.await(t, ids[0], func(j rest.Job) bool { return j.Status != job.Queued })
 	c.disturbed = true
 	t.Cleanup(func() { c.disturbed = false })
@@ -101,7 +104,7 @@ func testRestarts(t *testing.T, c *cluster) {
 // testNodeGone removes the only node with all that runs on it, this service and Argo included, and restores it.
 func testNodeGone(t *testing.T, c *cluster) {
 	a := c.register(t, "")
-	j := a.longRun(t)
+	j := a.longRun(t, nil)
 	a.start(t, j.JobID)
 	pod := func() string {
 		return c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "jsonpath={.items[*].metadata.name}")
