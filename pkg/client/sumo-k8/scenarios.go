@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -248,41 +247,22 @@ func (a *app) listScenariosCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.listScenarios(ctx, api, most)
+		return listing[client.Scenario]{
+			name: "scenarios", most: most, heading: []string{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "BASE"},
+			page: func(cursor string, limit int) ([]client.Scenario, string, error) {
+				page, err := api.Scenarios(ctx, cursor, limit)
+				return page.Scenarios, page.NextCursor, err
+			},
+			row: func(s client.Scenario) []string {
+				from := "-"
+				if s.Derived != nil {
+					from = s.Derived.Base
+				}
+				return []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt), from}
+			},
+		}.print(a)
 	})
 	return c
-}
-
-func (a *app) listScenarios(ctx context.Context, api *client.Client, most int) error {
-	raw := []json.RawMessage{}
-	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "BASE"}}
-	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-		page, err := api.Scenarios(ctx, cursor, limit)
-		for _, s := range page.Scenarios {
-			raw = append(raw, s.JSON())
-			from := "-"
-			if s.Derived != nil {
-				from = s.Derived.Base
-			}
-			rows = append(rows, []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt), from})
-		}
-		return len(page.Scenarios), page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	if a.asJSON() {
-		return a.listJSON("scenarios", raw, next)
-	}
-	if len(raw) == 0 {
-		a.note("No scenarios.")
-		return nil
-	}
-	a.table(rows)
-	if next != "" {
-		a.note("There are more: -n 0 shows all.")
-	}
-	return nil
 }
 
 func (a *app) getScenarioCommand() *cobra.Command {

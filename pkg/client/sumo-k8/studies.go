@@ -428,35 +428,21 @@ func (a *app) listStudiesCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		raw := []json.RawMessage{}
-		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"}}
-		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-			f.Cursor, f.Limit = cursor, limit
-			page, err := api.Studies(ctx, f)
-			for _, s := range page.Studies {
-				raw = append(raw, s.JSON())
-				rows = append(rows, []string{
+		return listing[client.Study]{
+			name: "studies", most: most,
+			heading: []string{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"},
+			page: func(cursor string, limit int) ([]client.Study, string, error) {
+				f.Cursor, f.Limit = cursor, limit
+				page, err := api.Studies(ctx, f)
+				return page.Studies, page.NextCursor, err
+			},
+			row: func(s client.Study) []string {
+				return []string{
 					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Running),
 					strconv.Itoa(s.Runs.Failed), strconv.Itoa(s.Runs.Cancelled), clock(s.CreatedAt),
-				})
-			}
-			return len(page.Studies), page.NextCursor, err
-		})
-		if err != nil {
-			return err
-		}
-		if a.asJSON() {
-			return a.listJSON("studies", raw, next)
-		}
-		if len(raw) == 0 {
-			a.note("No studies.")
-			return nil
-		}
-		a.table(rows)
-		if next != "" {
-			a.note("There are more: -n 0 shows all.")
-		}
-		return nil
+				}
+			},
+		}.print(a)
 	})
 	return c
 }
