@@ -64,7 +64,7 @@ func (f *Function) studyEdges(ctx context.Context, in *studyEdgesRequest) (*huma
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, revalidate, "application/json", packed), nil
+	return stored(tag, revalidate, packed), nil
 }
 
 // edgeQuestion is a question about edges with the runs that answer it.

@@ -88,7 +88,7 @@ func (f *Function) replay(ctx context.Context, in *viewRequest) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, viewAge, "application/json", body), nil
+	return stored(tag, viewAge, body), nil
 }
 
 // liveReplay answers with the recording of a job that goes on, as far as it is stored.
@@ -110,7 +110,7 @@ func (f *Function) liveReplay(ctx context.Context, j job.Job, known string) (*hu
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, revalidate, "application/json", body), nil
+	return stored(tag, revalidate, body), nil
 }
 
 // readJSON reads an object, or a part of one, that is JSON.

@@ -160,7 +160,7 @@ whole. The same changes are the same scenario. Files and folders whose names beg
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		return a.scenarioIDs(1)(cmd, args, word)
+		return a.scenarioIDs(cmd, args, word)
 	}
 	flags := c.Flags()
 	flags.StringArrayVar(&d.Delete, "delete", nil, "a file or a folder of the scenario to leave out; repeatable")
@@ -267,7 +267,7 @@ func (a *app) listScenariosCommand() *cobra.Command {
 
 func (a *app) getScenarioCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get SCENARIO", Short: "Show a scenario with its files", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		Use: "get SCENARIO", Short: "Show a scenario with its files", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenant()
 			if err != nil {
@@ -308,7 +308,7 @@ func (a *app) getScenarioCommand() *cobra.Command {
 
 func (a *app) removeScenarioCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm SCENARIO", Short: "Remove a scenario that no job needs any more", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		Use: "rm SCENARIO", Short: "Remove a scenario that no job needs any more", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenant()
 			if err != nil {
