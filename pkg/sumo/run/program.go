@@ -178,18 +178,7 @@ func (r Run) plantCopies(root *os.Root, folder string) (*planting, error) {
 	}
 	defer run.Close()
 	p := &planting{r, root, map[string]fs.FileInfo{}}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != ".":
-			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular():
-			return p.plant(run, name)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := mirror(root, run, func(name string) error { return p.plant(run, name) }); err != nil {
 		return nil, err
 	}
 	out := path.Join(folder, outFolder)

@@ -49,25 +49,32 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 		return err
 	}
 	defer run.Close()
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	err = mirror(root, run, func(name string) error {
+		target := r.copyOf(name)
+		if _, err := os.Lstat(target); err != nil {
+			target = filepath.Join(r.scenario(), filepath.FromSlash(name))
+		}
+		return run.Symlink(target, name)
+	})
+	if err != nil {
+		return err
+	}
+	return r.makeFolders(run, chosen, s)
+}
+
+// mirror makes the folders of the scenario, root, in that of the run, and has plant put each of its files there.
+func mirror(root, run *os.Root, plant func(name string) error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular():
-			target := r.copyOf(name)
-			if _, err := os.Lstat(target); err != nil {
-				target = filepath.Join(r.scenario(), filepath.FromSlash(name))
-			}
-			return run.Symlink(target, name)
+			return plant(name)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return r.makeFolders(run, chosen, s)
 }
 
 // change says what becomes of an element in the run's own copy of a file.
