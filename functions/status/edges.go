@@ -76,7 +76,7 @@ type edgeQuestion struct {
 	compared bool
 }
 
-// edgePair are runs with the same seed of the point and of the other one, of which one may be missing.
+// edgePair is a run of the point and one of the other point with the same seed. Either may be missing.
 type edgePair struct{ point, against *edgeRun }
 
 type edgeRun struct {

@@ -311,7 +311,7 @@ type recordings struct {
 	byID *lru.Cache[string, recording]
 }
 
-// maxRecordings bounds them: each takes some 100 bytes for a segment, of which an hour has 60.
+// maxRecordings bounds them: each takes some 100 bytes for a segment, and an hour has 60 segments.
 const maxRecordings = 50
 
 func (r *recordings) open() *lru.Cache[string, recording] {

@@ -232,7 +232,7 @@ func (c Config) SumoFolder() (string, error) {
 	return dir, nil
 }
 
-// Offer is what jobs may choose: what has an image, or else the releases that run on this machine, of which installed are ready.
+// Offer is what jobs may choose: the versions with an image, or else the releases that run on this machine; those installed are ready.
 // Other installations are offered as they are.
 func (c Config) Offer(installed []release.Installation) simulation.Offer {
 	var offer simulation.Offer

@@ -215,7 +215,7 @@ func (t *tail) add(offset int64, line []byte, began time.Time) {
 	t.bytes = append(t.bytes, line...)
 }
 
-// lose notes that there is a log but nothing of it is at hand yet.
+// lose notes that there is a log but none of it can be read yet.
 func (t *tail) lose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -348,7 +348,7 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p 
 }
 
 func rotated() error {
-	return problem.New(problem.NotFound, "The log has grown so long that its beginning is not at hand while the job runs. "+
+	return problem.New(problem.NotFound, "The log has grown so long that its beginning is unavailable while the job runs. "+
 		"Its latest part comes in a moment, and all of it can be read when the job has ended.")
 }
 

@@ -324,7 +324,7 @@ func (r *judgement) files(known []chosen) {
 	r.writes()
 }
 
-// writes judges the outputs, of which all are known.
+// writes judges the outputs, once all are known.
 func (r *judgement) writes() {
 	made := map[string]bool{} // folders, by a run
 	for _, output := range slices.Sorted(maps.Keys(r.outputs)) {
@@ -570,7 +570,7 @@ func (r *judgement) breaks(name string, doc *document) bool {
 	return known
 }
 
-// uncopied refuses a broken file of which the run needs a copy with other names, though SUMO reads it as far as it goes.
+// uncopied refuses a broken file that the run would need a copy of, with other names, though SUMO reads it up to the fault.
 func (r *judgement) uncopied(name string, doc *document) {
 	where, first := at(name, doc.faultLine), r.rewrites[name][0]
 	r.brokenRoutes = slices.DeleteFunc(r.brokenRoutes, func(b BrokenRoutes) bool { return b.Problem.Location == where })
