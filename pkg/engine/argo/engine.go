@@ -189,7 +189,7 @@ func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 
 // cancelled is what the engine remembers of a chunk with cancelled runs, so that asking again takes no request.
 type cancelled struct {
-	runs []string // of the chunk
+	runs  []string  // of the chunk
 	named []string  // in the object
 	at    time.Time // when the object was read
 	since time.Time // when the last of its names was added
