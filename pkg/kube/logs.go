@@ -120,7 +120,7 @@ func (t *tail) from(offset int64) (*job.Log, error) {
 	case end == 0 && t.lost:
 		return nil, rotated()
 	case end == 0:
-		return nil, noLog(nil)
+		return nil, job.NoLogYet(nil)
 	}
 	offset = min(max(offset, t.start), end)
 	body := io.NopCloser(bytes.NewReader(slices.Clone(t.bytes[offset-t.start:])))
@@ -484,7 +484,7 @@ func (l *Logs) newestPod(ctx context.Context, j job.Job) (string, error) {
 		return "", err
 	}
 	if newest == nil {
-		return "", noLog(nil)
+		return "", job.NoLogYet(nil)
 	}
 	return newest.Name, nil
 }
@@ -508,14 +508,10 @@ func (l *Logs) ended(ctx context.Context, j job.Job, name string) bool {
 	return mainState(&pod).Terminated != nil
 }
 
-func noLog(cause error) error {
-	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
-}
-
 func logFailed(err error, pod string) error {
 	// While a container is being made, a kubelet answers 400.
 	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
-		return noLog(err)
+		return job.NoLogYet(err)
 	}
 	return Failed(err, "read the log of pod "+pod)
 }

@@ -97,7 +97,7 @@ func (r *judgement) configuration() *document {
 	case doc.fault != nil:
 		r.faultIn(r.config, doc)
 	case strings.EqualFold(doc.root, "html"):
-		r.fault(r.config, "looks like a web page, not like SUMO's XML: download the file itself again")
+		r.fault(r.config, webPage)
 	case strangers[doc.root] && !isConfigRoot(doc.root), doc.root == "net", doc.root == "routes", doc.root == "additional":
 		r.fault(r.config, "is not a SUMO configuration: it begins with <%s>, not with <configuration>", shown(doc.root))
 	default:

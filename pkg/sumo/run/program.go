@@ -526,7 +526,7 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	case f.signal == syscall.SIGXFSZ, !ended && mentions("File too large"):
 		return simulation.OutputTooLarge, "A file grew larger than it may be. Write less, or to several files." + f.where()
 	case slices.Contains(interrupts, f.signal):
-		return simulation.Interrupted, "The machine interrupted the program." + f.where() + " The job can be resubmitted unchanged."
+		return simulation.Interrupted, "The machine interrupted the program." + f.where() + resubmittable
 	case f.signal != 0:
 		return simulation.ControllerError, fmt.Sprintf("The program crashed (%v).%s", f.signal, f.wordsOf())
 	case f.code != 0:
@@ -537,7 +537,7 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	case f.writeErr != nil:
 		return blame(f.writeErr, "The program's results could not be kept")
 	case f.strict && len(f.errors) > 0:
-		return simulation.InvalidScenario, "SUMO ignored parts of the scenario, and the job is strict: fix them and resubmit." + f.messages()
+		return simulation.InvalidScenario, strictMessage + f.messages()
 	}
 	return "", ""
 }
