@@ -34,6 +34,9 @@ type archive struct {
 	left     int64 // bytes that may still be unpacked
 }
 
+// unpacksTooMuch is the fault of an archive with more than Limits.Unpacked.
+const unpacksTooMuch = "the files unpack to more than %s, which is the limit: leave out what the simulation does not need"
+
 type entry struct {
 	packed
 	entryName
@@ -207,8 +210,7 @@ func (a *archive) list(files []packed, rep *report) {
 		found[name.name] = entry{p, name, twice} // unzip leaves the last one, too
 		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
-			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
-				bytesText(a.limits.Unpacked))
+			rep.fault("", unpacksTooMuch, bytesText(a.limits.Unpacked))
 			return
 		}
 	}
@@ -434,8 +436,7 @@ func (a *archive) each(
 			return ctx.Err()
 		case err == nil:
 		case errors.Is(err, errTotal):
-			rep.fault(e.name, "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
-				bytesText(a.limits.Unpacked))
+			rep.fault(e.name, unpacksTooMuch, bytesText(a.limits.Unpacked))
 			return nil
 		case errors.Is(err, errRatio):
 			damaged(e.name, bombFault(a.limits))

@@ -283,13 +283,16 @@ func (r *report) faultIn(name string, doc *document) {
 	r.fault(item.Location, "%s", item.Message)
 }
 
+// webPage is said of a file that begins with <html>.
+const webPage = "looks like a web page, not like SUMO's XML: download the file itself again"
+
 // brokenXML says why a document could not be read.
 func brokenXML(name string, doc *document) problem.Item {
 	location := at(name, doc.faultLine)
 	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
-		return problem.Item{Location: name, Message: "looks like a web page, not like SUMO's XML: download the file itself again"}
+		return problem.Item{Location: name, Message: webPage}
 	case isDTD:
 		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that " +
 			"declaration; SUMO does not need it"}
@@ -350,7 +353,7 @@ func (d *document) misfit(r role) string {
 	}
 	switch root := strings.ToLower(d.root); root {
 	case "html":
-		return "looks like a web page, not like SUMO's XML: download the file itself again"
+		return webPage
 	case "osm":
 		return "is OpenStreetMap data: convert it with netconvert --osm-files and name the resulting .net.xml"
 	case "nodes", "edges", "connections":

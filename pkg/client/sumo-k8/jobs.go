@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -59,9 +58,6 @@ func (a *app) eachJobID(ctx context.Context, api *client.Client, given []string)
 	return ids, nil
 }
 
-// maxPage is the longest page that the service sends.
-const maxPage = 200
-
 func (a *app) listCommand() *cobra.Command {
 	var f client.Filter
 	var status, since, until string
@@ -99,7 +95,21 @@ func (a *app) listCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.list(ctx, api, f, most)
+		return listing[client.Job]{
+			name: "jobs", most: most, heading: []string{"JOB", "NAME", "STATUS", "PROGRESS", "SUBMITTED", "TOOK"},
+			page: func(cursor string, limit int) ([]client.Job, string, error) {
+				f.Cursor, f.Limit = cursor, limit
+				page, err := api.Jobs(ctx, f)
+				return page.Jobs, page.NextCursor, err
+			},
+			row: func(j client.Job) []string {
+				status := string(j.Status)
+				if j.Superseded {
+					status += ", run again"
+				}
+				return []string{j.ID, j.Name, status, percent(j.Progress), clock(&j.SubmittedAt), took(j)}
+			},
+		}.print(a)
 	})
 	return c
 }
@@ -131,64 +141,6 @@ func moment(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time: write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
-}
-
-// pages calls page until it has most entries, or all of them when most is 0. Page answers how many it got, and where to go on.
-func pages(most int, page func(cursor string, limit int) (n int, next string, err error)) (next string, err error) {
-	for left := most; ; {
-		limit := maxPage
-		if most > 0 {
-			limit = min(left, maxPage)
-		}
-		n, after, err := page(next, limit)
-		next, left = after, left-n
-		if err != nil || next == "" || most > 0 && left <= 0 {
-			return next, err
-		}
-	}
-}
-
-func (a *app) list(ctx context.Context, api *client.Client, f client.Filter, most int) error {
-	raw := []json.RawMessage{}
-	rows := [][]string{{"JOB", "NAME", "STATUS", "PROGRESS", "SUBMITTED", "TOOK"}}
-	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-		f.Cursor, f.Limit = cursor, limit
-		page, err := api.Jobs(ctx, f)
-		for _, j := range page.Jobs {
-			raw = append(raw, j.JSON())
-			status := string(j.Status)
-			if j.Superseded {
-				status += ", run again"
-			}
-			rows = append(rows, []string{j.ID, j.Name, status, percent(j.Progress), clock(&j.SubmittedAt), took(j)})
-		}
-		return len(page.Jobs), page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	if a.asJSON() {
-		return a.listJSON("jobs", raw, next)
-	}
-	if len(raw) == 0 {
-		a.note("No jobs.")
-		return nil
-	}
-	a.table(rows)
-	if next != "" {
-		a.note("There are more: -n 0 shows all.")
-	}
-	return nil
-}
-
-// listJSON prints entries that came in several pages as the service prints one.
-func (a *app) listJSON(name string, entries []json.RawMessage, next string) error {
-	out, err := json.Marshal(map[string]any{name: entries, "next_cursor": next})
-	if err != nil {
-		return fmt.Errorf("printing the list: %w", err)
-	}
-	fmt.Fprintf(a.out, "%s\n", out)
-	return nil
 }
 
 func percent(progress float64) string { return fmt.Sprintf("%.0f %%", 100*progress) }

@@ -277,7 +277,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 		return translate(err, "deleting a job")
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
+		return job.Unpurgeable(j)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ type drawing struct {
 	estimates []study.Estimate // by point
 }
 
-// mostPixels bounds a PNG, of which each pixel takes four bytes while it is drawn. SVG has no bound but that on points and runs.
+// mostPixels bounds a PNG: each pixel takes four bytes while it is drawn. SVG has no bound but that on points and runs.
 const mostPixels = 12_000_000
 
 // DrawStudy writes a plot of a study. It is as high as its points take, whatever o.Height is: a row for each point, or a panel for each

@@ -94,7 +94,7 @@ func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error)
 // errFound ends a scan that has what it looks for.
 var errFound = errors.New("found")
 
-// Root returns the name of the root element of an output of which r has the beginning; empty if that does not show it.
+// Root returns the name of the root element of an output whose beginning r has; empty if that ends before it.
 func Root(r io.Reader) (name string, err error) {
 	_, err = read(r, func(e xml.Element) error {
 		name = string(e.Name)
