@@ -313,12 +313,7 @@ func (doc *document) tables(d *study.Data, level *statistics.Level, metrics []si
 			t.Better = "higher is better"
 		}
 		for _, e := range d.Statistics(level, []simulation.Measure{m}, d.Study.Plan.Replications.Until)[:rows] {
-			row := numbersOf(e, doc.Fates[e.Point])
-			// A share is no aim for counts of what rarely happens.
-			if a := d.Study.Plan.Replications.Until; m.Unit == "1" && (a == nil || a.Absolute[m.Name] == 0) {
-				row.Needed = "–"
-			}
-			t.Rows = append(t.Rows, row)
+			t.Rows = append(t.Rows, numbersOf(e, doc.Fates[e.Point]))
 		}
 		doc.Tables = append(doc.Tables, t)
 	}

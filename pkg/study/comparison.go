@@ -214,7 +214,13 @@ func (c *Comparison) words(confidence float64, family int) string {
 		}
 		return fmt.Sprintf("%s by %s %s; nothing varies, so there is no test", way, Quantity(math.Abs(d.Mean), 0, unit), each)
 	case NotToldApart:
-		return fmt.Sprintf("not told apart from chance with n = %d", d.N)
+		text := fmt.Sprintf("not told apart from chance with n = %d", d.N)
+		low, high := d.Half-d.Mean, d.Half+d.Mean // below and above 0, which is in the interval
+		if math.IsNaN(low+high) || math.IsInf(low+high, 0) {
+			return text // the spread overflows
+		}
+		return fmt.Sprintf("%s (%.6g %%: lower by %s to higher by %s)", text, 100*confidence, Quantity(low, d.Half, unit),
+			Quantity(high, d.Half, unit))
 	}
 	low, high := math.Abs(d.Mean)-d.Half, math.Abs(d.Mean)+d.Half
 	text := fmt.Sprintf("%s by %s (%.6g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,

@@ -100,18 +100,20 @@ func (d *Data) Fates() []Fate {
 	return fates
 }
 
-// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean.
-func (a *Aim) halfWidth(metric string, mean float64) float64 {
+// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean, of which there
+// is none for counts of what rarely happens.
+func (a *Aim) halfWidth(m simulation.Measure, mean float64) float64 {
+	share := DefaultHalfWidth
 	if a != nil {
-		if half, ok := a.Absolute[metric]; ok {
+		if half, ok := a.Absolute[m.Name]; ok {
 			return half
 		}
-		if a.RelativeHalfWidth > 0 {
-			return a.RelativeHalfWidth * math.Abs(mean)
-		}
+		share = a.RelativeHalfWidth
+	}
+	if share == 0 || rare(m) {
 		return math.NaN()
 	}
-	return DefaultHalfWidth * math.Abs(mean)
+	return share * math.Abs(mean)
 }
 
 // Confidence is the one of s's answers, unless they are asked for another.
@@ -140,7 +142,7 @@ func (d *Data) estimate(level *statistics.Level, m simulation.Measure, point int
 	if s.Mean != 0 {
 		e.Relative = e.Half / math.Abs(s.Mean)
 	}
-	if half := aim.halfWidth(m.Name, s.Mean); s.N >= 2 && !math.IsNaN(half) {
+	if half := aim.halfWidth(m, s.Mean); s.N >= 2 && !math.IsNaN(half) {
 		e.Needed = level.Needed(s.SD, half)
 	}
 	return e

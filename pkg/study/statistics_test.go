@@ -74,7 +74,8 @@ func TestVerdictsInWords(t *testing.T) {
 			[2]string{
 				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
 					"lower by 11.97 s (95 %: 11.52 to 12.41), n = 6, paired by seed.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"not told apart from chance with n = 6 (95 %: lower by 2.8 s to higher by 2.5 s).",
 			},
 		},
 		"told apart by itself": {
@@ -83,7 +84,8 @@ func TestVerdictsInWords(t *testing.T) {
 				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
 					"told apart by itself, not among the 2 comparisons of this study: " +
 					"higher by 2.5 s (95 %: 0.2 to 4.9), n = 6, paired by seed.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"not told apart from chance with n = 6 (95 %: lower by 2.8 s to higher by 2.5 s).",
 			},
 		},
 		"a point without a success, and one seed": {
@@ -436,6 +438,29 @@ func TestExtremeNumbersHaveAnswers(t *testing.T) {
 		for _, c := range d.Compare(level, *d.Study.Plan.Baseline, d.Metrics()).All {
 			if strings.Contains(c.Words, "NaN") || strings.Contains(c.Words, "Inf") {
 				t.Fatalf("%v: %s", points, c.Words)
+			}
+		}
+	}
+}
+
+func TestRareCountsNeedNoRunsForAShareOfTheirMean(t *testing.T) {
+	t.Parallel()
+	few := []float64{0, 1, 0, 2}
+	for name, tc := range map[string]struct {
+		metric string
+		aim    *Aim
+		needed bool
+	}{
+		"a mean":                      {"mean_time_loss", nil, true},
+		"a count":                     {"teleports", nil, false},
+		"a count, with a share":       {"teleports", &Aim{RelativeHalfWidth: 0.05}, false},
+		"a count, with a half width":  {"teleports", &Aim{RelativeHalfWidth: 0.05, Absolute: map[string]float64{"teleports": 1}}, true},
+		"a mean that is not aimed at": {"mean_time_loss", &Aim{Absolute: map[string]float64{"teleports": 1}}, false},
+	} {
+		d := numbers(tc.metric, [4][]float64{few, few, few, few})
+		for _, e := range d.Statistics(statistics.At(0.95), d.Metrics(), tc.aim) {
+			if (e.Needed > 0) != tc.needed {
+				t.Errorf("%s: point %d needs %d runs", name, e.Point, e.Needed)
 			}
 		}
 	}
