@@ -100,8 +100,8 @@ func (d *Data) Fates() []Fate {
 	return fates
 }
 
-// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean, of which there
-// is none for counts of what rarely happens.
+// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean, of which
+// rare counts have none.
 func (a *Aim) halfWidth(m simulation.Measure, mean float64) float64 {
 	share := DefaultHalfWidth
 	if a != nil {

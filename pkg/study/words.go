@@ -49,6 +49,14 @@ func (a Axis) Words() string {
 	return fmt.Sprintf("%s (%s)", a.Name, strings.Join(beside, ", "))
 }
 
+// Counted is a number of things for a person: "1 point", "2 points".
+func Counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // Words are an aim for a person.
 func (a Aim) Words() string {
 	var parts []string

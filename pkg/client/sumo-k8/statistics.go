@@ -306,9 +306,12 @@ func (a *app) showComparison(ctx context.Context, api *client.Client, id string,
 		for _, c := range compared.Comparisons {
 			fmt.Fprintln(a.out, show.Printable(c.Sentence))
 		}
-		if len(compared.Comparisons) == 0 {
-			fmt.Fprintln(a.out, "There is nothing to compare yet.")
-		} else {
+		switch {
+		case len(compared.Metrics) == 0:
+			fmt.Fprintln(a.out, "There is nothing to compare yet: no run has succeeded.")
+		case len(compared.Comparisons) == 0:
+			fmt.Fprintln(a.out, "There is nothing to compare: the baseline is the only point, or matches none of the others.")
+		default:
 			fmt.Fprintf(a.out, "\nVerdicts count %s (%s); each interval is that of its comparison alone.\n",
 				counted(compared.Family, "comparison"), compared.Adjustment)
 		}

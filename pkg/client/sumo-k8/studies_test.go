@@ -41,7 +41,7 @@ func testStudies(t *testing.T, s *service.Server) {
 		"--follow")
 	says(t, o.stderr, "2 points, 6 runs", "6/6 done", "is SUCCEEDED")
 	says(t, o.stdout, "Mean travel time (s, lower is better)\nvariant  demand  n ", "\nbase     0.5     3 ", "Mean time loss",
-		"- The seed varies", "There is nothing to compare yet")
+		"- The seed varies", "There is nothing to compare: the baseline is the only point, or matches none")
 	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
 	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED", "FAILED  CANCELLED")

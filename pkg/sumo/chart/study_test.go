@@ -262,6 +262,15 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 				seeds: 4, value: noisy(1)}, "convergence",
 			[]string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
 		},
+		"convergence of one more than are named": {
+			asked{variants: plans[:1], axes: []study.Axis{axis("d", "scale", "1", "2", "3", "4", "5", "6", "7", "8", "9")},
+				seeds: 4, value: noisy(1)}, "convergence",
+			[]string{"Named are the 8 points with the widest interval; the thin line is another one."}, nil,
+		},
+		"one comparison": {
+			asked{variants: plans[:2], seeds: 6, value: func(p, r int) float64 { return float64(10*p + r*p%3) }}, "differences",
+			[]string{"told apart from chance"}, []string{"told apart from chance, among all 1 comparisons of the study"},
+		},
 		"one seed": {
 			asked{variants: plans, seeds: 1, value: noisy(1)}, "means",
 			[]string{"A single value, which has no interval: base; green wave."}, nil,

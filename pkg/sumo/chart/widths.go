@@ -151,7 +151,11 @@ func (w *widths) plot() *plot.Plot {
 // notes are what a reader has to know about the lines. top is where the plot ends.
 func (w *widths) notes(top float64) (notes []string) {
 	if rest := len(w.lines) - MostRuns - len(w.none); rest > 0 {
-		notes = append(notes, fmt.Sprintf("Named are the %d points with the widest interval; the thin lines are %d others.", MostRuns, rest))
+		others := "the thin line is another one"
+		if rest > 1 {
+			others = fmt.Sprintf("the thin lines are %d others", rest)
+		}
+		notes = append(notes, fmt.Sprintf("Named are the %d points with the widest interval; %s.", MostRuns, others))
 	}
 	if len(w.none) > 0 && len(w.none) < len(w.lines) {
 		notes = append(notes, "No interval, which takes two runs: "+w.list(w.none, func(int) string { return "" })+".")
