@@ -39,7 +39,7 @@ type Comparison struct {
 	Adjusted float64 // p, by Holm's method over the family; NaN without a test
 	Verdict  Verdict
 	// Better is whether traffic is better off; nil where the verdict is neither Lower nor Higher, neither way is good, or the side that looks
-	// better leaves out vehicles that had not arrived.
+	// better leaves out vehicles that had not arrived, or delays of those that SUMO moved past jams.
 	Better *bool
 	// Words are the verdict for a person: "lower by 12.3 s (95 %: 8.1 to 16.5), n = 10, paired by seed".
 	Words string
@@ -181,7 +181,7 @@ func (c *Comparison) better(fates []Fate) *bool {
 	if better {
 		good = c.Point
 	}
-	if overTrips(c.Metric) && fates[good].Congested() {
+	if overTrips(c.Metric) && fates[good].Flattered() {
 		return nil
 	}
 	return &better
@@ -241,6 +241,9 @@ func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
 		if overTrips(c.Metric) && fates[point].Congested() {
 			text += fmt.Sprintf(" Left out: %s of the vehicles of %s, which had not arrived at the end.", Percent(fates[point].LeftOut),
 				labels[point])
+		}
+		if overTrips(c.Metric) && fates[point].Lifted() {
+			text += fmt.Sprintf(" Moved past jams: %s of %s.", teleports(fates[point].Moved), labels[point])
 		}
 	}
 	return text

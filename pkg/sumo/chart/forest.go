@@ -129,7 +129,7 @@ func (f *forest) notes(c study.Comparisons) (notes []string) {
 	if incomplete := d.incomplete(f.points); len(incomplete) > 0 {
 		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
-	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
+	notes = append(notes, d.data.Flattery([]simulation.Measure{d.Metric})...)
 	if n := len(c.Notes); n > mostNamed {
 		return append(append(notes, c.Notes[:mostNamed]...), "More with the comparison: "+study.Counted(n-mostNamed, "note")+".")
 	}
