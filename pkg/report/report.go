@@ -113,7 +113,7 @@ type figure struct {
 // Write writes the report of a study, as it is at now.
 func Write(w io.Writer, d *study.Data, now time.Time) error {
 	level := statistics.At(d.Study.Confidence())
-	s, metrics := d.Study, d.Leading()
+	s, metrics := d.Study, d.Metrics()
 	doc := document{
 		Study: s, State: strings.ToLower(string(s.State)), Written: now, Points: len(d.Points), Runs: len(d.Points) * len(s.Seeds),
 		Seeds: seedWords(s.Seeds, ", "), Percent: fmt.Sprintf("%g %%", 100*level.Confidence()), Notes: d.Notes(metrics),

@@ -62,7 +62,7 @@ func TestTheMetricThatAStudyIsMostAboutLeads(t *testing.T) {
 			d.values[name] = d.values["mean_time_loss"]
 		}
 		var got []string
-		for _, m := range d.Leading() {
+		for _, m := range d.Metrics() {
 			got = append(got, m.Name)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
