@@ -116,7 +116,7 @@ func Write(w io.Writer, d *study.Data, now time.Time) error {
 	s, metrics := d.Study, d.Metrics()
 	doc := document{
 		Study: s, State: strings.ToLower(string(s.State)), Written: now, Points: len(d.Points), Runs: len(d.Points) * len(s.Seeds),
-		Seeds: seedWords(s.Seeds, ", "), Percent: fmt.Sprintf("%g %%", 100*level.Confidence()), Notes: d.Notes(metrics),
+		Seeds: seedWords(s.Seeds, ", "), Percent: study.ExactPercent(level.Confidence()), Notes: d.Notes(metrics),
 	}
 	doc.question(d)
 	doc.answer(d, level, metrics)

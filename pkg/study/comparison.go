@@ -219,11 +219,11 @@ func (c *Comparison) words(confidence float64, family int) string {
 		if math.IsNaN(low+high) || math.IsInf(low+high, 0) {
 			return text // the spread overflows
 		}
-		return fmt.Sprintf("%s (%.6g %%: lower by %s to higher by %s)", text, 100*confidence, Quantity(low, d.Half, unit),
+		return fmt.Sprintf("%s (%s: lower by %s to higher by %s)", text, ExactPercent(confidence), Quantity(low, d.Half, unit),
 			Quantity(high, d.Half, unit))
 	}
 	low, high := math.Abs(d.Mean)-d.Half, math.Abs(d.Mean)+d.Half
-	text := fmt.Sprintf("%s by %s (%.6g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,
+	text := fmt.Sprintf("%s by %s (%s: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), ExactPercent(confidence),
 		Quantity(low, d.Half, ""), Quantity(high, d.Half, ""), d.N, pairing)
 	if c.Verdict == ByItself {
 		text = fmt.Sprintf("told apart by itself, not among the %d comparisons of this study: %s", family, text)
@@ -266,6 +266,9 @@ func Quantity(v, half float64, unit string) string {
 
 // Percent is a share for people, with two significant digits.
 func Percent(share float64) string { return significant(100*share, 2) + " %" }
+
+// ExactPercent is a share that somebody chose, such as a confidence: without the digits that its multiplication makes up.
+func ExactPercent(share float64) string { return significant(100*share, 6) + " %" }
 
 // significant writes v rounded to so many digits, never with an exponent.
 func significant(v float64, digits int) string {

@@ -156,7 +156,7 @@ func statisticsRows(s client.Study, numbers client.StudyStatistics, m client.Stu
 	for _, axis := range s.Plan.Axes {
 		head = append(head, axis.Name)
 	}
-	head = append(head, "n", "mean"+unit, fmt.Sprintf("± (%s)", exactPercent(numbers.Confidence)), "relative", "needed", "sd")
+	head = append(head, "n", "mean"+unit, fmt.Sprintf("± (%s)", study.ExactPercent(numbers.Confidence)), "relative", "needed", "sd")
 	if wide {
 		head = append(head, "min", "q1", "median", "q3", "max")
 	}
@@ -195,9 +195,6 @@ func statisticsRows(s client.Study, numbers client.StudyStatistics, m client.Stu
 	return rows
 }
 
-// exactPercent writes a share that may have decimals: 99.5 %.
-func exactPercent(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
-
 func shareText(share *float64) string {
 	if share == nil {
 		return "-"
@@ -234,9 +231,9 @@ func aimed(s client.Study, q client.StudyQuestion, confidence float64) string {
 		}
 	}
 	if share > 0 {
-		absolute = append([]string{"± " + exactPercent(share) + " of the mean"}, absolute...)
+		absolute = append([]string{"± " + study.ExactPercent(share) + " of the mean"}, absolute...)
 	}
-	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "), exactPercent(confidence))
+	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "), study.ExactPercent(confidence))
 }
 
 // incomplete says which points lack runs, and why.

@@ -132,7 +132,7 @@ func (d *drawing) label(point int) string {
 	return study.Label(p.Variant, p.Setting)
 }
 
-func (d *drawing) percent() string { return fmt.Sprintf("%g %%", 100*d.Level.Confidence()) }
+func (d *drawing) percent() string { return study.ExactPercent(d.Level.Confidence()) }
 
 // subtitle says whose plot it is.
 func (d *drawing) subtitle(more ...string) string {

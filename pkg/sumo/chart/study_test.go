@@ -249,6 +249,10 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 			[]string{"Half width of the interval (% of the mean)", "aim: 4 %", "runs that count", "green wave",
 				"The number of runs was decided by looking at the results after each round, so that intervals are a little too narrow."}, nil,
 		},
+		"convergence to an aim whose percentage is no exact product": {
+			asked{variants: plans, seeds: 10, until: &study.Aim{RelativeHalfWidth: 0.07, Max: 20}, value: noisy(1)}, "convergence",
+			[]string{"aim: 7 %"}, nil,
+		},
 		"convergence of differences": {
 			asked{variants: plans, seeds: 10, until: &study.Aim{RelativeHalfWidth: 0.02, Max: 20, Of: "difference"}, value: noisy(1)}, "convergence",
 			[]string{"Half width of the interval (% of the baseline's mean)", "aim: 2 %", "green wave"}, []string{"base"},

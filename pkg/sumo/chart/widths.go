@@ -85,7 +85,7 @@ func (w *widths) aimed() bool { return !math.IsNaN(w.aim) }
 
 func (w *widths) aimWords() string {
 	if w.relative {
-		return fmt.Sprintf("aim: %g %%", w.aim)
+		return "aim: " + study.ExactPercent(w.aim/100)
 	}
 	return "aim: " + study.Quantity(w.aim, 0, w.unit())
 }
