@@ -53,7 +53,7 @@ trips that had not ended.`
 // addMetrics adds the flags that choose numbers of a study.
 func addMetrics(c *cobra.Command, q *client.StudyQuestion) {
 	c.Flags().StringSliceVar(&q.Metrics, "metric", nil, "only these metrics (default: those that the study is about)")
-	c.Flags().Var((*confidence)(&q.Confidence), "confidence",
+	c.Flags().Var(confidence(&q.Confidence), "confidence",
 		"of the intervals, such as 0.9 or 90% (default: that of the study's aim, or 0.95)")
 	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	noFiles(c, "confidence")

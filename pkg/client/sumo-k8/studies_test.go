@@ -305,11 +305,20 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 			says(t, o.stderr, "a confidence is from 0.5 to 0.9999, or from 50% to 99.99%")
 		}
 	}
-	for text, want := range map[string]confidence{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
-		var got confidence
-		if err := got.Set(text); err != nil || math.Abs(float64(got-want)) > 1e-12 {
+	for text, want := range map[string]float64{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
+		var got float64
+		if err := confidence(&got).Set(text); err != nil || math.Abs(got-want) > 1e-12 {
 			t.Errorf("--confidence %s is %v, %v", text, got, err)
 		}
+	}
+	for text, want := range map[string]float64{"0": 0, "20%": 0.2, "0.3": 0.3, "1": 1} {
+		var got float64
+		if err := ofRuns(&got).Set(text); err != nil || math.Abs(got-want) > 1e-12 {
+			t.Errorf("--stop-share %s is %v, %v", text, got, err)
+		}
+	}
+	for _, wrong := range []string{"20", "-1%", "x", ""} {
+		says(t, u.ends(exitUsage, "study", "run", "a.zip", "--seeds", "1:2", "--stop-share", wrong).stderr, "a share of the runs is from 0 to 1")
 	}
 	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
 	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
