@@ -320,6 +320,14 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 	for _, wrong := range []string{"20", "-1%", "x", ""} {
 		says(t, u.ends(exitUsage, "study", "run", "a.zip", "--seeds", "1:2", "--stop-share", wrong).stderr, "a share of the runs is from 0 to 1")
 	}
+	for flag, want := range map[string]string{
+		"--end=1h": `--end "1h": this flag takes a number`, "--cpu=1.5": `--cpu "1.5": this flag takes a whole number`,
+		"--timeout=90": `--timeout "90": this flag takes a time with its unit`, "--strict=x": `--strict "x": this flag takes true or false`,
+		"--label=a": `--label "a": this flag takes key=value`, "--replay-box=a": `--replay-box "a": this flag takes numbers`,
+		"--seed=1": "unknown flag: --seed",
+	} {
+		says(t, u.ends(exitUsage, "study", "run", "a.zip", "--seeds", "1:2", flag).stderr, want)
+	}
 	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
 	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)
 	says(t, u.ends(exitTrouble, "study", "run", "3d704a5b6277", "--seeds", "1:2").stderr, "no file or folder 3d704a5b6277",
