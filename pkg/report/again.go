@@ -55,7 +55,7 @@ func again(d *study.Data) (study.Plan, error) {
 		}
 	}
 	fields, err := fieldsOf(plan.Run)
-	if err != nil || version == "" {
+	if err != nil || version == "" || slices.ContainsFunc(plan.Axes, func(a study.Axis) bool { return a.Set == "sumo_version" }) {
 		return plan, err
 	}
 	if _, named := fields["sumo_version"]; !named {

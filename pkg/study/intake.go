@@ -75,6 +75,7 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 		checkParallel(&f, r.MaxParallel)
 	}
 	r.Plan.check(&f)
+	r.Plan.checkReplaced(&f)
 	seeds := r.Plan.Replications.seeds(&f, r.Plan.Baseline != nil)
 	checkSize(&f, r.Plan.count(), r.Plan.Replications.Most(len(seeds)))
 	if len(f.items) > 0 {
@@ -222,6 +223,9 @@ type settler struct {
 type trial struct {
 	*scenario.Trial
 	judged map[simulation.Attribute]judgement
+	// apart is whether axes are known to set different attributes. Elements are selected by what the stored file says, so that what holds
+	// for one point holds for all.
+	apart bool
 }
 
 type judgement struct {
@@ -236,6 +240,22 @@ func (t *trial) with(a simulation.Attribute) (scenario.Config, error) {
 		t.judged[a] = j
 	}
 	return j.config, j.err
+}
+
+// overlap is what is wrong with values that are fine one by one: two of them are for the same attribute of an element.
+func (t *trial) overlap(values []simulation.Attribute) error {
+	files := map[string]bool{}
+	for _, a := range values {
+		files[a.File] = true
+	}
+	if t.apart || len(files) == len(values) {
+		return nil
+	}
+	if _, err := t.With(values); err != nil {
+		return err
+	}
+	t.apart = true
+	return nil
 }
 
 // settle makes the points at places. It reports every fault of every point, in f.
@@ -414,6 +434,10 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 			if own, ok := scenario.OptionName(name); ok {
 				name = own
 			}
+			if _, twice := o.SUMOOptions[name]; twice { // by another name of the option
+				w.faults.at(label, problem.Item{Location: fmt.Sprintf("body.axes[%d].set", i), Message: setTwice, Value: a.Set})
+				wrong = true
+			}
 			if o.SUMOOptions == nil {
 				o.SUMOOptions = map[string]string{}
 			}
@@ -454,7 +478,7 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 		if err != nil {
 			return nil, err
 		}
-		t = &trial{begun, map[simulation.Attribute]judgement{}}
+		t = &trial{Trial: begun, judged: map[simulation.Attribute]judgement{}}
 		w.trials[of] = t
 	}
 	warnings := r.Warnings
@@ -463,7 +487,7 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 	for _, a := range r.Options.Attributes {
 		c, err := t.with(a)
 		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
-			items = append(items, w.located(a, at, p)...)
+			items = append(items, w.located([]simulation.Attribute{a}, at, p)...)
 			continue
 		}
 		if err != nil {
@@ -472,27 +496,36 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 		items = append(items, c.Unfit(r.Options.SumoVersion)...)
 		warnings = append(warnings, t.News(c, interval)...)
 	}
+	if len(items) == 0 {
+		err := t.overlap(r.Options.Attributes)
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
+			items = w.located(r.Options.Attributes, at, p)
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	if len(items) > 0 {
 		return nil, problem.New(problem.ScenarioInvalid, "%s", items[0].Sentence()).WithItems(items...)
 	}
 	return simulation.Warned(warnings), nil
 }
 
-// located are the faults of a value, those about the value itself where the request has it.
-func (w *settler) located(a simulation.Attribute, at place, p *problem.Error) []problem.Item {
+// located are the faults of values, those about one of them where the request has it.
+func (w *settler) located(values []simulation.Attribute, at place, p *problem.Error) []problem.Item {
 	if len(p.Items) == 0 {
 		p = p.WithItems(problem.Item{Message: p.Detail})
 	}
 	items := slices.Clone(p.Items)
-	named := a
-	named.Value = ""
 	for n, axis := range w.plan.Axes {
 		path, ok := strings.CutPrefix(axis.Set, attributePrefix)
-		if set, err := simulation.ParseAttribute(path); !ok || err != nil || set != named {
+		named, err := simulation.ParseAttribute(path)
+		if !ok || err != nil {
 			continue
 		}
+		named.Value, _ = textOf(axis.Values[at.values[n]])
 		for i := range items {
-			if items[i].Location == "" {
+			about := len(values) == 1 || items[i].Value == named.String()
+			if items[i].Location == "" && about && slices.Contains(values, named) {
 				items[i].Location = fmt.Sprintf("body.axes[%d].values[%d]", n, at.values[n])
 			}
 		}

@@ -71,30 +71,20 @@ func (d *Data) Values(metric string, point int) []float64 {
 	return lists[point]
 }
 
-// Metrics are those that the study is about: the plan's, or else all that describe traffic and that any run has.
+// Metrics are those that the study is about, the first one being what it is most about: the plan's in its order, or else all that describe
+// traffic and that any run has, with DefaultMetrics first.
 func (d *Data) Metrics() []simulation.Measure {
+	leads := d.Study.Plan.Metrics
+	named := len(leads) > 0
+	if !named {
+		leads = DefaultMetrics()
+	}
 	var about []simulation.Measure
 	for _, name := range d.Study.MetricNames {
 		m, ok := simulation.MeasureOf(name)
-		switch {
-		case !ok:
-		case len(d.Study.Plan.Metrics) > 0:
-			if slices.Contains(d.Study.Plan.Metrics, name) {
-				about = append(about, m)
-			}
-		case !m.OfTheRun && d.values[name] != nil:
+		if ok && (named && slices.Contains(leads, name) || !named && !m.OfTheRun && d.values[name] != nil) {
 			about = append(about, m)
 		}
-	}
-	return about
-}
-
-// Leading are the metrics of the study, the first one being what it is most about: in the order of the plan, or with DefaultMetrics first
-// where that names none.
-func (d *Data) Leading() []simulation.Measure {
-	metrics, leads := d.Metrics(), d.Study.Plan.Metrics
-	if len(leads) == 0 {
-		leads = DefaultMetrics()
 	}
 	rank := func(m simulation.Measure) int {
 		if i := slices.Index(leads, m.Name); i >= 0 {
@@ -102,8 +92,8 @@ func (d *Data) Leading() []simulation.Measure {
 		}
 		return len(leads)
 	}
-	slices.SortStableFunc(metrics, func(a, b simulation.Measure) int { return rank(a) - rank(b) })
-	return metrics
+	slices.SortStableFunc(about, func(a, b simulation.Measure) int { return rank(a) - rank(b) })
+	return about
 }
 
 // Measured are all metrics that any successful run has.

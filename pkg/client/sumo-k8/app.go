@@ -56,6 +56,7 @@ Wherever a job is asked for, except to cancel or remove it, @latest is the one t
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagFault(err) })
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.format, "output", "o", formatText, "text, or json for the service's answers as they are")
 	flags.StringVar(&a.url, "url", "", "address of the service")

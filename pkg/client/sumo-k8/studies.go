@@ -72,7 +72,8 @@ says how it ended.`,
 	flags.StringVar(&f.baseline, "baseline", "", "what others are compared with: a variant, or values of axes as JSON")
 	flags.StringSliceVar(&f.metrics, "metric", nil, "the metrics that the study is about (default: all that describe traffic)")
 	flags.IntVar(&f.maxParallel, "max-parallel", 0, "the most runs at a time (default: as many as your limits allow)")
-	flags.Float64Var(&f.stopShare, "stop-share", 0, "stop when more than this share of the runs has failed")
+	flags.Var(ofRuns(&f.stopShare), "stop-share", "stop when more than this share of the runs has failed, "+
+		"such as 0.2 or 20%")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what the study would be")
 	flags.StringVar(&f.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second study")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "show the progress of all points until the study ends")

@@ -132,7 +132,7 @@ func (d *drawing) label(point int) string {
 	return study.Label(p.Variant, p.Setting)
 }
 
-func (d *drawing) percent() string { return fmt.Sprintf("%g %%", 100*d.Level.Confidence()) }
+func (d *drawing) percent() string { return study.ExactPercent(d.Level.Confidence()) }
 
 // subtitle says whose plot it is.
 func (d *drawing) subtitle(more ...string) string {
@@ -208,7 +208,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
 	}
-	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
+	notes = append(notes, d.data.Flattery([]simulation.Measure{d.Metric})...)
 	if len(open) > 0 {
 		notes = append(notes, fmt.Sprintf("Runs of %d of these points have not ended: the plot will change.", len(open)))
 	}
