@@ -44,6 +44,11 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 			changes = layer{NewReaderAt(ctx, in.Objects, sent.Key, sent.Size), sent.Size}
 		}
 	}
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return Scenario{}, step, false, err
+	}
+	defer end()
 	parent, err := in.Store.Scenario(ctx, t.ID, d.From)
 	if err != nil {
 		return Scenario{}, step, false, err

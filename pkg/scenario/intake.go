@@ -13,18 +13,21 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Intake stores, checks and records uploads, each content once per tenant. All fields must be set.
+// Intake stores, checks and records uploads, each content once per tenant. All fields but Share must be set.
 type Intake struct {
 	Store   Store
 	Objects Objects
 	Limits  Limits
-	NewID   func() string // names the object of one upload; never the same twice
-	Now     func() time.Time
+	// Share bounds what one tenant has checked at once; nil where the service itself is the only caller.
+	Share *fairness.Bound
+	NewID func() string // names the object of one upload; never the same twice
+	Now   func() time.Time
 }
 
 // Store keeps scenarios and uploads by tenant. Where there is none with an id, that is problem.NotFound.
@@ -247,6 +250,11 @@ func (m Manifest) has(requested string) bool {
 
 // inspect reads a stored scenario in ranges. config is judged whatever its name; program is Limits.Program.
 func (in *Intake) inspect(ctx context.Context, s Scenario, config string, program bool) (Manifest, error) {
+	ctx, end, err := in.Share.Begin(ctx, s.TenantID)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer end()
 	limits := in.Limits
 	limits.Config, limits.Program = config, program
 	return Inspect(ctx, s.Content(ctx, in.Objects), limits)

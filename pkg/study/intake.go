@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -32,6 +33,8 @@ type Intake struct {
 	Read func(Fields) (job.Request, []problem.Item)
 	// Trial judges a configuration of a scenario with other values in its files.
 	Trial func(ctx context.Context, s scenario.Scenario, configFile string) (*scenario.Trial, error)
+	// Share bounds how many plans of one tenant are settled at once, together with the checks of its scenarios; nil for no bound.
+	Share *fairness.Bound
 	NewID func() string // sorts by time
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed func(context.Context)
@@ -240,6 +243,11 @@ func (t *trial) with(a simulation.Attribute) (scenario.Config, error) {
 
 // settle makes the points at places. It reports every fault of every point, in f.
 func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place, f faults) ([]Point, error) {
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{},
 		trials: map[[2]string]*trial{}}
 	w.jobs.Config = remembered(in.Jobs.Config)
