@@ -90,6 +90,9 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	if err := r.Plan.checkDifferences(points); err != nil {
 		return Study{}, nil, err
 	}
+	if note := r.Plan.lonely(points); note != "" {
+		points[0].Warnings = simulation.Warned(append(points[0].Warnings, note))
+	}
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong
 	s := Study{
 		TenantID: t.ID, Namespace: t.Namespace, Name: r.Name, Plan: r.Plan, Priority: all.Priority, Labels: all.Labels, Seeds: seeds,
@@ -392,13 +395,16 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
-	if given["cpu_request"] == "" && err == nil && !r.Options.Program() {
+	if err == nil && !wrong && !r.Options.Program() {
 		config, err := w.jobs.Config(ctx, s, r.Options.ConfigFile)
 		if err != nil {
 			return point, err
 		}
-		// SUMO runs with fewer cores than threads, only slower.
-		r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		r.Warnings = simulation.Warned(append(r.Warnings, w.plan.unmeasured(config, r.Options)...))
+		if given["cpu_request"] == "" {
+			// SUMO runs with fewer cores than threads, only slower.
+			r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		}
 	}
 	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
