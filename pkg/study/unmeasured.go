@@ -9,6 +9,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 )
 
 // unmeasured are notes on metrics that the plan names and that no run of a configuration with these options will have, as far as the
@@ -17,7 +18,7 @@ func (p Plan) unmeasured(c scenario.Config, o simulation.Options) (notes []strin
 	if o.Program() {
 		return nil
 	}
-	var emissions, persons, trips []string
+	var emissions, persons, trips, total []string
 	for _, name := range p.named() {
 		_, byClass := simulation.ClassOf(name)
 		switch {
@@ -27,6 +28,8 @@ func (p Plan) unmeasured(c scenario.Config, o simulation.Options) (notes []strin
 			persons = append(persons, name)
 		case byClass:
 			trips = append(trips, name)
+		case name == "total_travel_time":
+			total = append(total, name)
 		}
 	}
 	note := func(names []string, why string) {
@@ -34,7 +37,11 @@ func (p Plan) unmeasured(c scenario.Config, o simulation.Options) (notes []strin
 			notes = append(notes, fmt.Sprintf("The runs will not have %s: %s.", strings.Join(names, ", "), why))
 		}
 	}
-	if tabular(c) { // persons may be in a file of their own
+	if format := formatOf(c, "statistic-output"); format == "parquet" ||
+		format == "csv" && release.Compare(o.SumoVersion, namesColumns) < 0 {
+		note(total, "it takes a statistic output in XML, or as CSV of SUMO "+namesColumns+" or newer")
+	}
+	if formatOf(c, "tripinfo-output") != "" { // persons may be in a file of their own
 		note(slices.Concat(emissions, trips), "they take a tripinfo output in XML. Leave out the option output.format, and let the file's name "+
 			"end in .xml or .xml.gz")
 		emissions = nil
@@ -61,13 +68,23 @@ func (p Plan) named() []string {
 
 var tabularFile = regexp.MustCompile(`\.(csv|parquet)(\.gz)?$`)
 
-// tabular reports whether the tripinfo output of a configuration is a table rather than XML.
-func tabular(c scenario.Config) bool {
-	return slices.ContainsFunc(c.Options, func(o scenario.Option) bool {
-		return o.Name == "output.format" && o.Value != "" && o.Value != "xml" ||
-			o.Name == "tripinfo-output" && slices.ContainsFunc(o.Files, tabularFile.MatchString)
-	})
+// formatOf is csv or parquet where the configuration has an output, by its option, written as such a table, and empty for XML.
+func formatOf(c scenario.Config, option string) (format string) {
+	for _, o := range c.Options {
+		switch {
+		case o.Name == "output.format" && o.Value != "xml" && format == "":
+			format = o.Value
+		case o.Name == option && len(o.Files) > 0:
+			if named := tabularFile.FindStringSubmatch(o.Files[0]); named != nil {
+				return named[1]
+			}
+		}
+	}
+	return format
 }
+
+// namesColumns is the first SUMO whose statistics as CSV can be read: earlier ones do not name their columns.
+const namesColumns = "1.28"
 
 // lonely is a note on a baseline with which nothing is compared; empty if there is none.
 func (p Plan) lonely(points []Point) string {

@@ -38,6 +38,15 @@ func TestMetricsThatNoRunWillHaveAreNoted(t *testing.T) {
 			config:  scenario.Config{Options: []scenario.Option{{Name: "tripinfo-output", Files: []string{"out/trips.parquet"}}}},
 			want:    []string{"tripinfo output in XML"},
 		},
+		"statistics as Parquet": {
+			metrics: []string{"total_travel_time", "mean_time_loss"}, options: simulation.Options{SumoVersion: "1.28"},
+			config: scenario.Config{Options: []scenario.Option{{Name: "statistic-output", Files: []string{"s.parquet"}}}},
+			want:   []string{"not have total_travel_time: it takes a statistic output in XML"},
+		},
+		"statistics as CSV": {metrics: []string{"total_travel_time"}, options: simulation.Options{SumoVersion: "1.28"}, config: table},
+		"statistics as CSV of an old SUMO": {
+			metrics: []string{"total_travel_time"}, options: simulation.Options{SumoVersion: "1.26"}, config: table, want: []string{"1.28 or newer"},
+		},
 		"XML by name": {
 			metrics: []string{"mean_time_loss@vClass=bus"},
 			config: scenario.Config{Options: []scenario.Option{
