@@ -35,6 +35,8 @@ type Store interface {
 	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
 	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
 	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// ScenarioOverBase returns one that was derived from the zip of the scenario called base, which may be deleted.
+	ScenarioOverBase(ctx context.Context, tenantID, base string) (Scenario, error)
 	// UpdateManifest replaces what was found in a scenario's zip.
 	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
 	// PutDerived stores s, which shares its zip with the scenario called from, as PutScenario does. When that one is gone it is

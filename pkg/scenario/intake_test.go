@@ -99,6 +99,15 @@ func (r *records) Scenario(_ context.Context, tenantID, digest string) (Scenario
 	return Scenario{}, problem.New(problem.NotFound, "no scenario")
 }
 
+func (r *records) ScenarioOverBase(_ context.Context, tenantID, base string) (Scenario, error) {
+	for _, s := range r.known {
+		if s.TenantID == tenantID && s.Derived.Base == base {
+			return s, nil
+		}
+	}
+	return Scenario{}, problem.New(problem.NotFound, "no scenario")
+}
+
 func (r *records) UpdateManifest(_ context.Context, tenantID, digest string, m Manifest) (Scenario, error) {
 	s := r.known[tenantID+digest]
 	s.Manifest = m
