@@ -201,6 +201,9 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 			{"name": "b", "scenario": "SCENARIO", "run": {"begin": 3, "end": 50}}], "axes": [{"name": "demand", "set": "scale", "values": [1]},
 			{"name": "until", "set": "end", "values": [60]}], "replications": {"seeds": [1]}}`, 400, []string{
 			"body.run.scale demand", "body.run.end until", "body.variants[1].run.end until"}},
+		"a text for a number": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
+			{"name": "e", "set": "end", "values": [60]}, {"name": "p", "set": "xml:square.net.xml#edge/@priority", "values": [1, "high"]}],
+			"replications": {"seeds": [1]}}`, 422, []string{"body.axes[1].values[1] number"}},
 		"lists of different lengths": {`{"name": "x", "combine": "zip", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
 			{"name": "d", "set": "scale", "values": [1, 1]}, {"name": "e", "set": "end", "values": [60]}], "replications": {"seeds": [1]}}`, 400,
 			[]string{"body.axes[1].values zip"}},

@@ -65,7 +65,7 @@ func (p Plan) checkDifferences(points []Point) error {
 	}
 	return refused([]problem.Item{{
 		Location: "body.replications.until.of", Value: ofDifference,
-		Message: "has nothing to judge: the baseline is the only point, or matches none of the others",
+		Message: "has nothing to judge: the baseline " + onlyBaseline,
 	}})
 }
 

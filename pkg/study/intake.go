@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -32,6 +33,8 @@ type Intake struct {
 	Read func(Fields) (job.Request, []problem.Item)
 	// Trial judges a configuration of a scenario with other values in its files.
 	Trial func(ctx context.Context, s scenario.Scenario, configFile string) (*scenario.Trial, error)
+	// Share bounds how many plans of one tenant are settled at once, together with the checks of its scenarios; nil for no bound.
+	Share *fairness.Bound
 	NewID func() string // sorts by time
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed func(context.Context)
@@ -87,6 +90,9 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	}
 	if err := r.Plan.checkDifferences(points); err != nil {
 		return Study{}, nil, err
+	}
+	if note := r.Plan.lonely(points); note != "" {
+		points[0].Warnings = simulation.Warned(append(points[0].Warnings, note))
 	}
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong
 	s := Study{
@@ -260,6 +266,11 @@ func (t *trial) overlap(values []simulation.Attribute) error {
 
 // settle makes the points at places. It reports every fault of every point, in f.
 func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place, f faults) ([]Point, error) {
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{},
 		trials: map[[2]string]*trial{}}
 	w.jobs.Config = remembered(in.Jobs.Config)
@@ -404,13 +415,16 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
-	if given["cpu_request"] == "" && err == nil && !r.Options.Program() {
+	if err == nil && !wrong && !r.Options.Program() {
 		config, err := w.jobs.Config(ctx, s, r.Options.ConfigFile)
 		if err != nil {
 			return point, err
 		}
-		// SUMO runs with fewer cores than threads, only slower.
-		r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		r.Warnings = simulation.Warned(append(r.Warnings, w.plan.unmeasured(config, r.Options)...))
+		if given["cpu_request"] == "" {
+			// SUMO runs with fewer cores than threads, only slower.
+			r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		}
 	}
 	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// latest stands for the job that was submitted last.
+// latest stands for the job that was submitted last, other than checks: they leave nothing to look at, and are made between two jobs.
 const latest = "@latest"
 
 // jobID resolves a job named on the command line to its id.
@@ -27,15 +28,22 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 	if given != latest {
 		return given, nil
 	}
-	page, err := api.Jobs(ctx, client.Filter{Limit: 1})
-	if err != nil {
-		return "", err
+	for f := (client.Filter{Limit: latestPage}); ; f.Limit = maxPage {
+		page, err := api.Jobs(ctx, f)
+		if err != nil {
+			return "", err
+		}
+		if i := slices.IndexFunc(page.Jobs, func(j client.Job) bool { return !j.Options.Check }); i >= 0 {
+			return page.Jobs[i].ID, nil
+		}
+		if f.Cursor = page.NextCursor; f.Cursor == "" {
+			return "", usage("there is no job yet that is more than a check")
+		}
 	}
-	if len(page.Jobs) == 0 {
-		return "", usage("there is no job yet")
-	}
-	return page.Jobs[0].ID, nil
 }
+
+// latestPage has the latest job nearly always.
+const latestPage = 10
 
 // named returns a client of the tenant, and the id of the job named on the command line.
 func (a *app) named(ctx context.Context, given string) (api *client.Client, id string, err error) {

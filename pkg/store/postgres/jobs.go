@@ -363,8 +363,8 @@ func (d *DB) UsageByTenant(ctx context.Context) (map[string]job.Usage, error) {
 }
 
 // ReplaceVersion implements job.VersionRecord.
-func (d *DB) ReplaceVersion(ctx context.Context, id, version string, stale, notes []string) error {
-	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Stale: stale, Notes: notes})
+func (d *DB) ReplaceVersion(ctx context.Context, id, version, accepted string, stale, notes []string) error {
+	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Accepted: accepted, Stale: stale, Notes: notNil(notes)})
 	return translate(err, "replacing a job's version of SUMO")
 }
 

@@ -13,6 +13,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -115,6 +116,9 @@ func (w *watched) completeness(err error) (bool, error) {
 		return true, nil
 	case xml.IsMalformed(err):
 		return false, nil
+	case errors.Is(err, xml.ErrExpands):
+		return false, problem.Wrap(err, problem.NotFound, "Nothing is read from this output: %v. Download it from the job's results, or "+
+			"have the program that wrote it leave it uncompressed.", err)
 	default:
 		return false, err
 	}

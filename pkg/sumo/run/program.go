@@ -456,7 +456,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		}
 	}
 	left := r.gather("The program", s, &f, log)
-	f.broken = incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
+	f.broken = left.incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
 	reason, message := f.judgeProgram()
 	if !f.atStart(reason) {
 		left.notes = append(left.notes, left.ofReplay...)

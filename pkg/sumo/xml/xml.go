@@ -7,7 +7,6 @@
 package xml
 
 import (
-	"bufio"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -23,25 +22,6 @@ func Scan(r io.Reader, visit func(Element) error) error {
 	}
 	s := Scanner{Element: visit}
 	return s.Scan(plain)
-}
-
-// Unpack returns the content of a file that may be compressed with gzip. Like SUMO, it looks at the first bytes and not at the name.
-func Unpack(r io.Reader) (*bufio.Reader, error) {
-	in := bufio.NewReaderSize(r, window)
-	if !IsGzip(in) {
-		return in, nil
-	}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, err
-	}
-	return bufio.NewReaderSize(z, window), nil
-}
-
-// IsGzip reports whether what r reads next is compressed with gzip (RFC 1952, 2.3.1).
-func IsGzip(r *bufio.Reader) bool {
-	head, _ := r.Peek(2) // the next read returns the error again
-	return string(head) == "\x1f\x8b"
 }
 
 // IsMalformed reports whether err means that a document is damaged, cut off or not XML, rather than that reading it failed.

@@ -1131,6 +1131,7 @@ class OnFailure(TypedDict):
 
 
 class Options(TypedDict):
+    accepted_version: NotRequired[str]
     attributes: NotRequired[list[Attribute]]
     begin: NotRequired[float]
     check: NotRequired[bool]
