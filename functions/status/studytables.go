@@ -149,7 +149,7 @@ func (f *Function) writeStudyTables(
 	missing := []leftOutRun{}
 	for len(runs) > 0 {
 		for _, j := range runs {
-			if j.Study.Superseded {
+			if j.Study.Superseded || !s.Has(points, j.Study.Point, j.Study.Replication) {
 				continue
 			}
 			why := j.Message

@@ -31,12 +31,15 @@ type Data struct {
 // largest bounds the magnitude of a metric: beyond it, squares overflow, and nothing about traffic is that large.
 const largest = 1e100
 
-// NewData arranges the results of a study. It leaves out results of points and seeds that the study does not have: it may have been
-// extended between the reading of one and the other.
+// Has reports whether the study, with such points, has the run of a point and a replication. Those that are read later may be of an
+// extension that was made since.
+func (s Study) Has(points []Point, point, replication int) bool {
+	return point >= 0 && point < len(points) && replication >= 0 && replication < len(s.Seeds)
+}
+
+// NewData arranges the results of a study, without those of runs that it does not have.
 func NewData(s Study, points []Point, results []Result) *Data {
-	results = slices.DeleteFunc(results, func(r Result) bool {
-		return r.Point < 0 || r.Point >= len(points) || r.Replication < 0 || r.Replication >= len(s.Seeds)
-	})
+	results = slices.DeleteFunc(results, func(r Result) bool { return !s.Has(points, r.Point, r.Replication) })
 	d := &Data{Study: s, Points: points, Results: results, values: map[string][][]float64{}}
 	for i, name := range s.MetricNames {
 		flat := make([]float64, len(points)*len(s.Seeds))
