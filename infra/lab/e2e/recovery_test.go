@@ -3,13 +3,13 @@ package e2e
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -101,28 +101,36 @@ func testRestarts(t *testing.T, c *cluster) {
 	}
 }
 
-// testNodeGone removes the only node with all that runs on it, this service and Argo included, and restores it.
+// loseNode removes the only node with all that runs on it, this service and Argo included, and restores it. The tenant's pods have ended
+// with it.
+func (c *tenant) loseNode(t *testing.T) {
+	t.Helper()
+	pods := func() []string { return strings.Fields(c.kubectl(t, "get", "pods", "-n", c.namespace, "-o", "name")) }
+	before := pods()
+	c.kill(t, "kubelet")
+	for _, program := range []string{"sumo-keeper", "sumo-run", "sumo"} { // first who could report that the others are gone
+		for killInPods(t, program) {
+		}
+	}
+	c.kubectl(t, "delete", "node", "node1")
+	until(t, "the cluster has given the pods up", func() (bool, string) {
+		left := pods()
+		return !slices.ContainsFunc(before, func(pod string) bool { return slices.Contains(left, pod) }), strings.Join(left, " ")
+	})
+	c.repair(t)
+}
+
+// testNodeGone loses the node while a job runs on it.
 func testNodeGone(t *testing.T, c *cluster) {
 	a := c.register(t, "")
 	j := a.longRun(t, nil)
 	a.start(t, j.JobID)
-	pod := func() string {
-		return c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "jsonpath={.items[*].metadata.name}")
-	}
-	before := pod()
 	c.disturbed = true
 	t.Cleanup(func() { c.disturbed = false })
-	c.kill(t, "kubelet")
-	c.kubectl(t, "delete", "node", "node1")
-	until(t, "the cluster has given the pods up", func() (bool, string) {
-		left := pod()
-		return !slices.Contains(strings.Fields(left), before), left
-	})
-	c.repair(t)
+	lost := time.Now()
+	a.loseNode(t)
 	if j = a.finish(t, j.JobID); j.Status != job.Succeeded {
 		t.Errorf("ended %s (%s): %s", j.Status, j.Reason, why(j))
 	}
-	var history struct{ Events []json.RawMessage }
-	a.call(t, "GET", "/jobs/"+j.JobID+"/events", http.StatusOK, &history)
-	t.Logf("the job's events: %s", history.Events)
+	t.Logf("the job ended %.0f s after its node was lost: %s", time.Since(lost).Seconds(), a.split(t, j, time.Now()))
 }
