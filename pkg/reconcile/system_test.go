@@ -251,7 +251,7 @@ func (c *client) checkResults(t *testing.T, j job.Job, names ...string) {
 			t.Fatal(err)
 		}
 		sum := sha256.New()
-		stored[i].ContentSHA256, _, err = simulation.ContentSum(f.Name, io.TeeReader(body, sum), f.Size)
+		stored[i].ContentSHA256, _, err = simulation.ContentSum(f.Name, io.TeeReader(body, sum))
 		body.Close()
 		if err != nil {
 			t.Fatal(err)
