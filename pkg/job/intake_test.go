@@ -697,8 +697,8 @@ func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) 
 func TestAJobGoesBackToTheVersionItWasAcceptedFor(t *testing.T) {
 	t.Parallel()
 	c := scenario.Config{Path: "a.sumocfg", Written: "1.20", Relies: []string{"weights.turnaround-penalty", "default.departspeed"}}
-	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.28"}, Warnings: append([]string{"A line is odd."}, scenario.Changes(c, "1.28", nil)...)}
-	accepted := j.Warnings
+	accepted := append([]string{"A line is odd."}, scenario.Changes(c, "1.28", nil)...)
+	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.28"}, Warnings: accepted}
 	for _, step := range []struct {
 		offer    []string
 		runs     string
@@ -712,17 +712,20 @@ func TestAJobGoesBackToTheVersionItWasAcceptedFor(t *testing.T) {
 	} {
 		var log versionLog
 		e := Versioned{
-			Engine: &log, Versions: offered(step.offer...), Record: &log, Config: func(context.Context, Job) (scenario.Config, error) { return c, nil },
+			Engine: &log, Versions: offered(step.offer...), Record: &log,
+			Config: func(context.Context, Job) (scenario.Config, error) { return c, nil },
 		}
-		if err := e.Start(t.Context(), Single(j)); err != nil || !slices.Equal(log.started, []string{step.runs}) || len(log.notes) > 0 != step.recorded {
+		err := e.Start(t.Context(), Single(j))
+		if err != nil || !slices.Equal(log.started, []string{step.runs}) || len(log.notes) > 0 != step.recorded {
 			t.Fatalf("offered %v, it runs on %v, noted %q: %v", step.offer, log.started, log.notes, err)
 		}
 		if step.recorded {
 			j.Options.SumoVersion, j.Options.AcceptedVersion = step.runs, log.awaited
 		}
 		j.Warnings = log.warned
+		note := "SUMO 1.28, for which the job was accepted, is no longer offered: it runs on SUMO " + step.runs + "."
 		if back := step.runs == "1.28"; back != (j.Options.AcceptedVersion == "") || back && !slices.Equal(j.Warnings, accepted) ||
-			!back && !slices.Contains(j.Warnings, "SUMO 1.28, for which the job was accepted, is no longer offered: it runs on SUMO "+step.runs+".") {
+			!back && !slices.Contains(j.Warnings, note) {
 			t.Errorf("offered %v, it waits for %q and has the warnings %q", step.offer, j.Options.AcceptedVersion, j.Warnings)
 		}
 	}

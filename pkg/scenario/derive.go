@@ -31,8 +31,8 @@ type Derivation struct {
 // Derive makes a scenario that shares everything with another but the changes, which it stores as an overlay. It is checked as a whole,
 // as if it had been uploaded in one zip, and answers as Accept does, with what it has differently from d.From. The same changes to the same
 // zip are the same scenario, by whatever steps they came about; none at all are the zip itself. Requests that change nothing, or delete
-// what is not there, are problem.Invalid. A repeated request has the same answer after the uploaded scenario that it begins from was deleted,
-// while what it made is there.
+// what is not there, are problem.Invalid. A repeated request has the same answer after the uploaded scenario that it begins from was
+// deleted, while what it made is there.
 func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, step Differences, created bool, err error) {
 	var changes layer
 	if d.Files != nil {
@@ -95,8 +95,8 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 	return stored, next.step, created, nil
 }
 
-// parent returns the scenario to derive from. Of one that was uploaded and is deleted, what others that share its zip show of it suffices to
-// recognize a repeated request; gone is the answer to all others.
+// parent returns the scenario to derive from. Of one that was uploaded and is deleted, what others that share its zip show of it is enough
+// to know a repeated request; gone is the answer to all others.
 func (in *Intake) parent(ctx context.Context, t tenant.Tenant, digest string) (parent Scenario, gone, err error) {
 	parent, err = in.Store.Scenario(ctx, t.ID, digest)
 	if problem.CodeOf(err) != problem.NotFound {

@@ -20,13 +20,17 @@ func TestMetricsThatNoRunWillHaveAreNoted(t *testing.T) {
 		options simulation.Options
 		want    []string // parts of each note
 	}{
-		"what every run has":    {metrics: []string{"mean_time_loss", "teleports", "mean_time_loss@vClass=bus"}},
-		"no metrics named":      {},
-		"emissions":             {metrics: []string{"emissions_co2", "fuel"}, want: []string{"not have emissions_co2, fuel: no vehicle has the emissions device"}},
+		"what every run has": {metrics: []string{"mean_time_loss", "teleports", "mean_time_loss@vClass=bus"}},
+		"no metrics named":   {},
+		"emissions": {
+			metrics: []string{"emissions_co2", "fuel"}, want: []string{"not have emissions_co2, fuel: no vehicle has the emissions device"},
+		},
 		"emissions of an aim":   {until: &Aim{Absolute: map[string]float64{"electricity": 1}}, want: []string{"not have electricity"}},
 		"emissions asked for":   {metrics: []string{"emissions_co2"}, options: emission},
 		"emissions are written": {metrics: []string{"emissions_co2"}, config: scenario.Config{Emissions: true}},
-		"no persons":            {metrics: []string{"persons_finished"}, config: scenario.Config{Demand: &scenario.Demand{Vehicles: 1}}, want: []string{"persons"}},
+		"no persons": {
+			metrics: []string{"persons_finished"}, config: scenario.Config{Demand: &scenario.Demand{Vehicles: 1}}, want: []string{"persons"},
+		},
 		"persons":               {metrics: []string{"persons_finished"}, config: scenario.Config{Demand: &scenario.Demand{PersonFlows: 1}}},
 		"persons are not known": {metrics: []string{"persons_finished"}},
 		"a table of trips": {

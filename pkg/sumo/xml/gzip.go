@@ -17,7 +17,8 @@ const (
 
 // ErrExpands is the error of a compressed file at the place where it has grown beyond all proportion. A file that was made for it gets
 // there within its first kilobytes, so it costs no more time than an honest one of its size.
-var ErrExpands = fmt.Errorf("the file is compressed and expands to more than %d times its size, as nothing that SUMO writes does", MostExpansion)
+var ErrExpands = fmt.Errorf("the file is compressed and expands to more than %d times its size, as nothing that SUMO writes does",
+	MostExpansion)
 
 // Unpack returns the content of a file that may be compressed with gzip. Like SUMO, it looks at the first bytes and not at the name.
 func Unpack(r io.Reader) (*bufio.Reader, error) {
