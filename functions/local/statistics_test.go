@@ -139,14 +139,14 @@ func testStudyWithFailures(t *testing.T, s *service) {
 			t.Errorf("the other is %+v", p)
 		}
 	}
-	if e := means.Statistics[1]; e.N != 4 || e.Metric != "mean_travel_time" {
+	if e := means.Statistics[0]; e.N != 4 || e.Metric != "mean_travel_time" {
 		t.Errorf("of the point with failures %+v", e)
 	}
 	const missing = "2 of the runs, at 1 of the points, ended without a result."
 	if !strings.Contains(strings.Join(means.Notes, " "), missing) || !strings.Contains(strings.Join(differences.Notes, " "), missing) {
 		t.Errorf("notes %q and %q", means.Notes, differences.Notes)
 	}
-	if d := differences.Comparisons[1]; d.Verdict != study.Constant || d.N != 4 || d.Sentence != "Mean travel time of base, patience 20, "+
+	if d := differences.Comparisons[0]; d.Verdict != study.Constant || d.N != 4 || d.Sentence != "Mean travel time of base, patience 20, "+
 		"limit 1 against base, patience 20, limit 50: no difference in any of 4 pairs of runs; nothing varies, so there is no test. "+
 		"Incomplete: 2 of 6 runs of base, patience 20, limit 1 ended without a result." {
 		t.Errorf("the comparison is %+v", d)

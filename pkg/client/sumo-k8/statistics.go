@@ -233,7 +233,8 @@ func aimed(s client.Study, q client.StudyQuestion, confidence float64) string {
 	if share > 0 {
 		absolute = append([]string{"± " + study.ExactPercent(share) + " of the mean"}, absolute...)
 	}
-	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "), study.ExactPercent(confidence))
+	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "),
+		study.ExactPercent(confidence))
 }
 
 // incomplete says which points lack runs, and why.
