@@ -146,10 +146,10 @@ func seedOf(known []chosen) (seed *int64, random bool) {
 // configFault says why no run can start with a configuration at this path, or "". SUMO prepends the folder to the names in it and
 // parses the result, so characters that are special in a name are special in the folder.
 func configFault(name string) string {
-	const cure = ", which SUMO does not read literally in the path of a configuration: rename the file or folder"
+	const cure = ", which SUMO does not read literally in the folder of a configuration: rename the folder"
 	dir := path.Dir(name)
 	switch {
-	case strings.Contains(name, ":"):
+	case strings.Contains(dir, ":"):
 		return "contains ':'" + cure
 	case strings.Contains(dir, "%"):
 		return "contains '%'" + cure
@@ -410,11 +410,17 @@ func Affixed(name, prefix, suffix string) string {
 	return path.Join(dir, prefix+stem+suffix+extension)
 }
 
+// fromStart reports whether SUMO looks for an input where it was started, whatever names it: a name with a colon is that of a network
+// address or of a drive to SUMO, before which it puts no folder, though it then opens a file.
+func fromStart(value string, u use) bool { return !u.writes() && strings.Contains(value, ":") }
+
 // base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
-// top folder.
-func (r *judgement) base(dir string, u use) string {
+// top folder, people start SUMO in that of the configuration.
+func (r *judgement) base(dir, value string, u use) string {
 	early := release.Compare(r.version, "1.25") < 0
 	switch {
+	case fromStart(value, u):
+		return path.Dir(r.config)
 	case u == writeHere, u == writeControl && early:
 		return ""
 	case u == writeSafety && early:
@@ -599,7 +605,7 @@ func (r *judgement) doubtBroken() {
 // reference follows a name in the file called name.
 func (r *judgement) reference(name string, ref reference, outer role) {
 	where, what := at(name, ref.line), "<"+shown(ref.element)+">"
-	base := r.base(path.Dir(name), ref.use)
+	base := r.base(path.Dir(name), ref.value, ref.use)
 	p := place(base, ref.value, ref.use, ref.element+".xml")
 	switch {
 	case p.fault != "":
@@ -609,12 +615,16 @@ func (r *judgement) reference(name string, ref reference, outer role) {
 		return
 	}
 	file := r.settle(what, where, ref.value, p, ref.use)
-	if p.note != "" || file != p.name {
+	to := relative(base, file)
+	if fromStart(ref.value, ref.use) {
+		to = file // where runs start
+	}
+	if p.note != "" || file != p.name || to != relative(base, file) {
 		if r.rewrites == nil {
 			r.rewrites = map[string][]Rewrite{}
 		}
 		r.rewrites[name] = append(r.rewrites[name], Rewrite{
-			Element: ref.element, Attribute: ref.attribute, Key: ref.key, From: ref.value, To: relative(base, file),
+			Element: ref.element, Attribute: ref.attribute, Key: ref.key, From: ref.value, To: to,
 		})
 	}
 	inner := roleAny
@@ -680,7 +690,7 @@ func (r *judgement) carry(name string, order Order) Order {
 			order = s.order
 		}
 		if s.include != "" {
-			p := place(r.base(path.Dir(name), include), s.include, include, "include.xml")
+			p := place(r.base(path.Dir(name), s.include, include), s.include, include, "include.xml")
 			included, _ := r.find(p.name)
 			order = r.carry(included, order)
 		}

@@ -302,6 +302,43 @@ func TestOutputsThatNameFilesAreThoseOfPlainSUMO(t *testing.T) {
 	}
 }
 
+// TestInputsWithColonsAreFiles has times of day in the names of all kinds of inputs. SUMO takes a name with a colon for a network address
+// only where it writes. Where it reads, it looks for the file in the folder in which it was started, that of the configuration.
+func TestInputsWithColonsAreFiles(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := question{config: "08:00.sumocfg", files: map[string][]byte{
+		"net 08:00.net.xml": net,
+		"demand/8:00.rou.xml": []byte(`<routes><include href="types 08:00.xml"/><vehicle id="v" type="t" depart="0">` +
+			`<route edges="AB BC"/></vehicle></routes>`),
+		"types 08:00.xml":     []byte(`<routes><vType id="t" maxSpeed="7"/></routes>`),
+		"more/localhost:8080": []byte(`<additional><variableSpeedSign id="s" lanes="AB_0" file="day:1/8:00.xml"/></additional>`),
+		"more/add.xml":        []byte(`<additional><edgeData id="e" edgesFile="edges:00.txt" file="e.xml"/></additional>`),
+		"day:1/8:00.xml":      []byte(`<vss><step time="0" speed="3"/></vss>`),
+		"edges:00.txt":        []byte("AB\n"),
+		"http:weight.xml":     []byte(`<meandata><interval begin="0" end="9"><edge id="AB" traveltime="3"/></interval></meandata>`),
+		"08:00.sumocfg": []byte(`<configuration><net-file value="net 08:00.net.xml"/><route-files value="demand/8:00.rou.xml"/>` +
+			`<additional-files value="more/localhost:8080,more/add.xml"/><weight-files value="http:weight.xml"/><end value="60"/></configuration>`),
+	}}
+	below := question{config: "a city/" + q.config, files: map[string][]byte{}}
+	for name, data := range q.files {
+		below.files["a city/"+name] = data
+	}
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		want := agree(t, sumo, q)
+		if !want.Runs {
+			t.Error("SUMO does not run it")
+		}
+		got, said := ours(t, sumo, below)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("in a folder (-SUMO +we):\n%s\nwe say:\n%s", diff, said)
+		}
+	})
+}
+
 // withoutComments is an output without the comments that SUMO begins it with.
 func withoutComments(t *testing.T, name string) string {
 	t.Helper()
