@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"path"
@@ -40,6 +41,7 @@ type judgement struct {
 	carried         int
 	brokenRoutes    []BrokenRoutes
 	routeSteps      float64  // for how many seconds vehicles are loaded at a time; all at once if it is not positive
+	routeFiles      int      // how many the configuration names
 	read            []Option // the configuration's options, as we read them
 }
 
@@ -299,7 +301,11 @@ func (r *judgement) files(known []chosen) {
 		o := Option{Name: c.option.name, Writes: u.writes()}
 		role := map[string]role{"net-file": roleNet, "route-files": roleRoutes, "additional-files": roleAdditional}[c.option.name]
 		location := at(r.config, c.line)
-		for _, n := range c.names(dir, c.value, u) {
+		names := c.names(dir, c.value, u)
+		if role == roleRoutes {
+			r.routeFiles = len(names)
+		}
+		for _, n := range names {
 			if n.fault != "" {
 				r.fault(location, "%s: %s %s", c.option.name, quote(n.text), n.fault)
 				continue
@@ -445,7 +451,8 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 		r.warn(location, "%s names %s, which is not in the zip: SUMO refuses the run if it needs the file, and otherwise ignores it; "+
 			"add it, or remove the option", what, quote(name))
 	case f == nil:
-		r.missing(name, what, location)
+		item := r.missing(name, what, location)
+		r.fault(item.Location, "%s", item.Message)
 	case !r.usable(name, f):
 	case u == readXML, u == include:
 		r.follow(name, f, location, role, u == include)
@@ -473,10 +480,10 @@ func (r *judgement) optional(name string, f *file) {
 	}
 }
 
-func (r *judgement) missing(name, what, location string) {
+// missing says that a file is not in the zip.
+func (r *judgement) missing(name, what, location string) problem.Item {
 	if parent := parentIn(name, func(parent string) bool { f := r.inspection.files[parent]; return f != nil && f.fault != "" }); parent != "" {
-		r.fault(parent, "%s", r.inspection.files[parent].fault)
-		return
+		return problem.Item{Location: parent, Message: r.inspection.files[parent].fault}
 	}
 	hint := ""
 	if !r.full() {
@@ -484,8 +491,8 @@ func (r *judgement) missing(name, what, location string) {
 			hint = "; did you mean " + quote(near) + "?"
 		}
 	}
-	r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what,
-		quote(name), hint)
+	return problem.Item{Location: location, Message: fmt.Sprintf(
+		"%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what, quote(name), hint)}
 }
 
 // visit is a way in which SUMO reads a file.
@@ -560,12 +567,11 @@ func endsEveryReader(fault error) bool {
 	return ok && !syntax.Own()
 }
 
-// breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. SUMO reads
-// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more. Where only we stop at the fault,
-// that estimate must not decide what reaches SUMO.
+// breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. Where only
+// we stop at the fault, that estimate must not decide what reaches SUMO.
 func (r *judgement) breaks(name string, doc *document) bool {
-	until := float64(doc.departs.trail[0])/1000 - r.routeSteps
-	if !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 {
+	until, ok := doc.departs.taken.until(r.routeSteps, r.routeFiles == 1)
+	if !ok || !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 { // no run begins before
 		return false
 	}
 	b := BrokenRoutes{Problem: brokenXML(name, doc), Until: until}
@@ -630,6 +636,11 @@ func (r *judgement) reference(name string, ref reference, outer role) {
 	inner := roleAny
 	if ref.use == include {
 		inner = outer
+		if outer == roleRoutes && r.routeSteps > 0 && r.inspection.files[file] == nil {
+			item := r.missing(file, what, where)
+			r.warnStrict(item.Location, "%s. SUMO goes on without it", item.Message)
+			return
+		}
 	}
 	r.apply(file, what, where, ref.use, inner)
 }
@@ -838,7 +849,7 @@ func (m Manifest) unsound(chosen string) error {
 	}
 	var items []problem.Item
 	for _, c := range found {
-		for _, item := range c.Problems {
+		for _, item := range append(slices.Clone(c.Problems), c.refusals(c.Interval(nil, nil))...) {
 			if !slices.Contains(items, item) {
 				items = append(items, item)
 			}

@@ -3,6 +3,7 @@ package run_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -337,6 +338,108 @@ func TestInputsWithColonsAreFiles(t *testing.T) {
 			t.Errorf("in a folder (-SUMO +we):\n%s\nwe say:\n%s", diff, said)
 		}
 	})
+}
+
+// TestRouteFilesAreReadAsFarAsSUMOReadsThem has faults behind the departures up to which runs go on.
+func TestRouteFilesAreReadAsFarAsSUMOReadsThem(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin = `<routes><route id="r" edges="AB BC"/>`
+	vehicle := func(depart int) string {
+		return fmt.Sprintf("<vehicle id=\"%d\" depart=\"%d\" route=\"r\"/>\n", depart, depart)
+	}
+	dense := begin
+	for depart := range 500 {
+		dense += vehicle(depart)
+	}
+	packed := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text)) // a bytes.Buffer takes all
+		_ = z.Close()
+		return b.String()
+	}
+	const walk = `<walk edges="AB" arrivalPos="9"/>`
+	for name, test := range map[string]struct {
+		demand string
+		runs   []float64 // ends
+		fails  []float64
+	}{
+		"many vehicles":   {dense + "</x>", []float64{250}, []float64{500}},
+		"a single one":    {begin + vehicle(9) + "</x>", []float64{8, 9}, []float64{10}},
+		"few of them":     {begin + vehicle(0) + vehicle(100) + "</x>", []float64{99, 100}, []float64{101}},
+		"at the begin":    {begin + vehicle(0) + "</x>", nil, []float64{9}},
+		"within the next": {begin + vehicle(0) + vehicle(100) + `<vehicle id="x" depart="200"><x</vehicle>`, []float64{100}, []float64{101}},
+		"a flow":          {begin + vehicle(0) + `<flow id="f" begin="100" end="200" number="3" route="r"/></x>`, []float64{100}, []float64{101}},
+		"one without vehicles": {
+			begin + vehicle(50) + `<flow id="f" begin="100" end="200" number="0" route="r"/></x>`, []float64{50}, []float64{51},
+		},
+		"one of public transport": {
+			begin + vehicle(50) + `<flow id="f" begin="100" end="200" number="3" route="r" line="l"/></x>`, []float64{50}, []float64{51},
+		},
+		"a person": {begin + vehicle(0) + `<person id="p" depart="100">` + walk + `</person></x>`, []float64{100}, []float64{101}},
+		"persons": {
+			begin + vehicle(0) + `<personFlow id="p" begin="100" end="200" number="2">` + walk + `</personFlow></x>`, []float64{100}, []float64{101},
+		},
+		"an include that is missing":  {begin + vehicle(0) + `<include href="gone.xml"/>` + vehicle(5) + "</routes>", []float64{4, 20}, nil},
+		"gzip without its trailer":    {packed(dense + "</routes>")[:len(packed(dense+"</routes>"))-6], []float64{250, 900}, nil},
+		"gzip that is cut off before": {packed(dense)[:len(packed(dense))*9/10], []float64{20}, []float64{500}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				for end, runs := range ends(test.runs, test.fails) {
+					q := question{config: "s.sumocfg", end: end, files: map[string][]byte{
+						"n.net.xml": net, "r.rou.xml": []byte(test.demand),
+						"s.sumocfg": []byte(`<configuration><net-file value="n.net.xml"/><route-files value="r.rou.xml"/></configuration>`),
+					}}
+					want, said := plain(t, sumo, q) // a check reads no file of this kind to its end
+					if want.Runs != runs {
+						t.Errorf("until %g SUMO says: %s", end, said)
+					}
+					got, said := ours(t, sumo, q)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("until %g (-SUMO +we):\n%s\nwe say:\n%s", end, diff, said)
+					}
+					if refused := refusal(t, sumo, q); runs == (refused != nil) {
+						t.Errorf("until %g a job is refused: %v", end, refused)
+					}
+				}
+			})
+		})
+	}
+}
+
+// ends is whether SUMO runs, by the end.
+func ends(runs, fails []float64) map[float64]bool {
+	all := map[float64]bool{}
+	for _, end := range runs {
+		all[end] = true
+	}
+	for _, end := range fails {
+		all[end] = false
+	}
+	return all
+}
+
+// refusal is why an upload, or a job of it, is refused; nil if neither is.
+func refusal(t *testing.T, sumo release.Installation, q question) error {
+	t.Helper()
+	limits := scenario.DefaultLimits()
+	limits.SUMOVersion = sumo.Version
+	data := zipped(t, q.files)
+	m, err := scenario.Inspect(t.Context(), scenario.Zip(bytes.NewReader(data), int64(len(data))), limits)
+	if err != nil {
+		return err
+	}
+	c, err := m.ChooseConfig(q.config)
+	if err != nil {
+		return err
+	}
+	return c.Refuse(c.Interval(nil, &q.end))
 }
 
 // withoutComments is an output without the comments that SUMO begins it with.
