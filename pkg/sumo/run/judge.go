@@ -119,9 +119,13 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.code != 0:
 		return f.judgeError(mentions)
 	case f.reason == reasonTeleports:
+		kept := ""
+		if len(f.broken) == 0 && f.writeErr == nil {
+			kept = " The results until then are complete."
+		}
 		return simulation.TooManyTeleports, "SUMO gave up because more vehicles got stuck and were teleported " +
 			"than the scenario's max-num-teleports allows. " +
-			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where()
+			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where() + kept
 	case !finished && f.reason == "":
 		return simulation.SimulationError, "SUMO ended without simulating anything. The log has the reason." + f.messages()
 	case !finished:
