@@ -47,10 +47,11 @@ var interrupts = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHU
 // lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
 // their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
-	"no valid route", "is not known", "not accessible", "In file '", "already exists", "Another route for", "nvalid ", "nknown ",
+	"no valid route", "not known", "not accessible", "In file '", "already exists", "Another ", "nvalid ", "nknown ",
 	"is not defined",
 	"does not exist", "is not allowed", "must be",
 	"missing", "should be",
+	"definition of ", "has no ", "is needed in ", "ends before ", "is too high", "is not downstream", "Cannot read file", "zlib: ",
 }
 
 // reading is what a run shows about the XML that SUMO has read.

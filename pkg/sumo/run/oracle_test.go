@@ -413,6 +413,51 @@ func TestRouteFilesAreReadAsFarAsSUMOReadsThem(t *testing.T) {
 	}
 }
 
+// TestFaultsThatSUMOReadsLaterAreTheScenarios has vehicles that SUMO refuses after its first steps.
+func TestFaultsThatSUMOReadsLaterAreTheScenarios(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, demand := range map[string]string{
+		"two vehicles of one id":       `<vehicle id="a" depart="50" route="r"/>`,
+		"two types of one id":          `<vType id="t"/><vType id="t"/>`,
+		"two routes of one id":         `<route id="r" edges="AB"/>`,
+		"two flows of one id":          strings.Repeat(`<flow id="f" begin="50" end="60" number="2" route="r"/>`, 2),
+		"a negative departure":         `<vehicle id="z" depart="-3" route="r"/>`,
+		"a flow that ends at once":     `<flow id="z" begin="50" end="45" number="3" route="r"/>`,
+		"a flow of how many":           `<flow id="z" begin="50" end="55" route="r"/>`,
+		"a negative number":            `<flow id="z" begin="50" end="55" number="-2" route="r"/>`,
+		"a departure that is too fast": `<vehicle id="z" depart="50" route="r" departSpeed="999"/>`,
+		"a stop elsewhere":             `<vehicle id="z" depart="50"><route edges="AB"/><stop lane="BC_0" duration="3"/></vehicle>`,
+		"no route":                     `<vehicle id="z" depart="50"/>`,
+		"a route without edges":        `<route id="q" edges=""/>`,
+		"a trip from nowhere":          `<trip id="z" depart="50"/>`,
+		"a trip from an unknown zone":  `<trip id="z" depart="50" fromTaz="q" toTaz="q"/>`,
+		"a person without a plan":      `<person id="p" depart="50"/>`,
+		"an interval that is no time":  `<interval begin="x" end="3"><flow id="q" number="1" route="r"/></interval>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				q := question{config: "s.sumocfg", end: 100, files: map[string][]byte{
+					"n.net.xml": net,
+					"r.rou.xml": []byte(`<routes><route id="r" edges="AB BC"/><vehicle id="a" depart="1" route="r"/>` +
+						`<vehicle id="b" depart="40" route="r"/>` + demand + `<vehicle id="y" depart="70" route="r"/></routes>`),
+					"s.sumocfg": []byte(`<configuration><net-file value="n.net.xml"/><route-files value="r.rou.xml"/></configuration>`),
+				}}
+				if want, said := plain(t, sumo, q); want.Runs {
+					t.Errorf("SUMO runs it: %s", said)
+				}
+				if outcome, _ := carriedOut(t, sumo, q, simulation.Options{}); outcome.Reason != simulation.InvalidScenario {
+					t.Errorf("%s: %s", outcome.Reason, outcome.Message)
+				}
+			})
+		})
+	}
+}
+
 // ends is whether SUMO runs, by the end.
 func ends(runs, fails []float64) map[float64]bool {
 	all := map[float64]bool{}
