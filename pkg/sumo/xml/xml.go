@@ -62,7 +62,7 @@ func (m *members) Read(p []byte) (n int, err error) {
 		}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		if _, end := m.packed.Peek(1); end == io.EOF { //nolint:errorlint // a failure of the reader is another one
+		if _, end := m.packed.Peek(1); end == io.EOF {
 			err = io.EOF
 		}
 	}
