@@ -26,7 +26,7 @@ const module = "github.com/sumo-k8/sumo-k8/"
 // domain lists the packages that say what the service is about. They know no technology.
 var domain = []string{
 	"pkg/tenant", "pkg/scenario", "pkg/job", "pkg/study", "pkg/chunk", "pkg/simulation", "pkg/artifact", "pkg/idempotency", "pkg/problem",
-	"pkg/delivery", "pkg/statistics", "pkg/calibration", "pkg/replay",
+	"pkg/delivery", "pkg/statistics", "pkg/calibration", "pkg/replay", "pkg/fairness",
 }
 
 // rules say what the packages below a folder may import of this project; the first rule with a matching folder counts. A name

@@ -258,7 +258,8 @@ func (s *stream) copyLines(ctx context.Context, all bool) error {
 		}
 		switch {
 		case len(piece) < len(line):
-			return s.copyLines(ctx, all) // the piece ends inside a character: the next one starts with it
+			rest := bytes.Clone(line[len(piece):]) // the beginning of a character, with which the next piece starts
+			lines.Reset(io.MultiReader(bytes.NewReader(rest), log))
 		case err == nil || long:
 		case errors.Is(err, io.EOF):
 			return nil

@@ -34,6 +34,20 @@ type scripted struct {
 	fail  error
 
 	asked, opened int // calls
+	held, most    int // logs that are open, and at most were
+}
+
+// heldLog is a log that is open.
+type heldLog struct {
+	io.Reader
+	run *scripted
+}
+
+func (h heldLog) Close() error {
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	h.run.held--
+	return nil
 }
 
 func (s *scripted) Job(context.Context, string, string) (job.Job, error) {
@@ -52,7 +66,9 @@ func (s *scripted) OpenLog(_ context.Context, _ job.Job, offset int64) (*job.Log
 	}
 	offset = min(max(offset, s.gone), int64(len(*s.log)))
 	began, _ := simulation.ParseLogStart([]byte(strings.SplitAfter(*s.log, "\n")[0]))
-	body := io.NopCloser(strings.NewReader((*s.log)[offset:]))
+	s.held++
+	s.most = max(s.most, s.held)
+	body := heldLog{strings.NewReader((*s.log)[offset:]), s}
 	return &job.Log{ReadCloser: body, Began: began, Offset: offset, Size: int64(len(*s.log))}, nil
 }
 
@@ -240,6 +256,39 @@ func TestPiecesOfAStreamMakeTheWholeLog(t *testing.T) {
 		}
 		if diff := cmp.Diff(whole, got); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// A line of any length costs a follower one reading of the log, wherever its characters meet the ends of the pieces.
+func TestALongLineIsSentInPiecesOfWholeCharacters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run := script(job.Running)
+		line := strings.Repeat("€", 3*maxLine) // of three bytes, which no power of two is a multiple of
+		run.say(line + "\nlast\n")
+		ctx, cut := context.WithTimeout(t.Context(), time.Second)
+		defer cut()
+		out, ended := run.follow(ctx, "")
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		pieces := 0
+		for _, e := range eventsIn(t, out.String()) {
+			if e.id != "" {
+				got.WriteString(e.Message)
+				pieces++
+			}
+		}
+		if got.String() != line+"last" || pieces < 9 {
+			t.Errorf("%d pieces with %d bytes, which are not those of the log", pieces, got.Len())
+		}
+		synctest.Wait()
+		run.mu.Lock()
+		defer run.mu.Unlock()
+		if run.most > 2 || run.held > 0 { // the follower's, and that of the watch
+			t.Errorf("%d readings of the log were open at once, %d are still", run.most, run.held)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/replay"
 )
 
 // stateEvery is how often the state of a followed job is read.
@@ -133,9 +134,6 @@ func (w *watch) publish(now look) {
 	w.changed = make(chan struct{})
 }
 
-// maxReplayIndex bounds what is read of an index, in bytes: several times what a recording has.
-const maxReplayIndex = 64 << 20
-
 // lookAtReplay reads how far the recording has come, if its index has changed since it was seen. What fails is tried with the next look.
 func (f *Function) lookAtReplay(ctx context.Context, j job.Job, seen *artifact.Object, state *replayState) {
 	key := artifact.LiveReplayIndex(j.ResultsKey)
@@ -153,7 +151,7 @@ func (f *Function) lookAtReplay(ctx context.Context, j job.Job, seen *artifact.O
 		Segments []struct{}
 		End      float64
 	}
-	if json.NewDecoder(io.LimitReader(body, maxReplayIndex)).Decode(&index) != nil {
+	if json.NewDecoder(io.LimitReader(body, replay.MaxIndex)).Decode(&index) != nil {
 		return
 	}
 	*seen, *state = object, replayState{index.Attempt, len(index.Segments), index.End}

@@ -66,7 +66,7 @@ func (f *Function) Register(api huma.API) {
 }
 
 type request struct {
-	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to keep reconciling while jobs are active; -1 for the configured window, 0 for a single pass."`
+	WindowSeconds int `query:"window_seconds" minimum:"-1" maximum:"50" default:"-1" doc:"How long to keep reconciling while jobs are active; -1 for the configured window, 0 for a single pass. Passes go on for as long as the rest of the call takes."`
 
 	event *event.Event // nil for a plain call
 }

@@ -61,11 +61,11 @@ func unchanged(tag, age string) *huma.StreamResponse {
 	}}
 }
 
-// stored answers with gzip as it is kept, and unpacks it for clients that do not accept that.
-func stored(tag, age, contentType string, packed io.ReadCloser) *huma.StreamResponse {
+// stored answers with JSON in gzip as it is kept, and unpacks it for clients that do not accept that.
+func stored(tag, age string, packed io.ReadCloser) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer packed.Close()
-		c.SetHeader("Content-Type", contentType)
+		c.SetHeader("Content-Type", "application/json")
 		c.SetHeader("ETag", weak(tag))
 		c.SetHeader("Cache-Control", age)
 		c.SetHeader("Vary", viewVary)

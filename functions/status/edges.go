@@ -64,7 +64,7 @@ func (f *Function) studyEdges(ctx context.Context, in *studyEdgesRequest) (*huma
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, revalidate, "application/json", packed), nil
+	return stored(tag, revalidate, packed), nil
 }
 
 // edgeQuestion is a question about edges with the runs that answer it.
@@ -76,7 +76,7 @@ type edgeQuestion struct {
 	compared bool
 }
 
-// edgePair are runs with the same seed of the point and of the other one, of which one may be missing.
+// edgePair is a run of the point and one of the other point with the same seed. Either may be missing.
 type edgePair struct{ point, against *edgeRun }
 
 type edgeRun struct {
@@ -323,11 +323,8 @@ func (f *Function) readPair(ctx context.Context, p edgePair, attribute string) (
 // edgeColumns opens the columns of a run, after their header.
 func (f *Function) edgeColumns(ctx context.Context, r *edgeRun) (*outputs.EdgeColumns, io.ReadCloser, error) {
 	body, err := f.open(ctx, r.job, r.file)
-	if problem.CodeOf(err) == problem.NotFound { // removed since the jobs were read
-		return nil, nil, errEdgesGone()
-	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, unreadable(r, err)
 	}
 	columns, err := outputs.ReadEdgeColumns(body)
 	if err != nil {
@@ -337,8 +334,12 @@ func (f *Function) edgeColumns(ctx context.Context, r *edgeRun) (*outputs.EdgeCo
 	return columns, body, nil
 }
 
+// unreadable says why the columns of a run could not be read.
 func unreadable(r *edgeRun, err error) error {
-	if errors.Is(err, outputs.ErrNoColumns) {
+	switch {
+	case problem.CodeOf(err) == problem.NotFound: // removed since the jobs were read
+		return errEdgesGone()
+	case errors.Is(err, outputs.ErrNoColumns):
 		return problem.Wrap(err, problem.Conflict, "%s of job %s cannot be read: a later release made it, or an earlier one stored an output of "+
 			"that name. Start the study again.", r.file.Name, r.job.ID)
 	}
@@ -357,7 +358,7 @@ func (f *Function) edgeValuesOf(ctx context.Context, r *edgeRun, attribute strin
 	if err != nil {
 		return nil, err
 	}
-	defer func() { body.Close() }()
+	defer body.Close()
 	v := &study.EdgeValues{Edges: columns.Edges, Values: make([][]float64, len(columns.Intervals))}
 	for _, i := range columns.Intervals {
 		v.Intervals = append(v.Intervals, study.EdgeInterval{Begin: i.Begin, End: i.End})
@@ -366,17 +367,20 @@ func (f *Function) edgeValuesOf(ctx context.Context, r *edgeRun, attribute strin
 	if !ok { // no edge had it
 		return v, nil
 	}
+	column := body
 	if skip := before - columns.HeaderEnd(); skip <= passOver {
 		_, err = io.CopyN(io.Discard, body, skip)
 	} else {
 		body.Close()
 		key, offset, _ := r.job.Locate(r.file)
-		body, err = f.Objects.Open(ctx, key, offset+before, length)
+		if column, err = f.Objects.Open(ctx, key, offset+before, length); err == nil {
+			defer column.Close()
+		}
+	}
+	if err == nil {
+		v.Values, err = columns.Values(io.LimitReader(column, length))
 	}
 	if err != nil {
-		return nil, unreadable(r, err)
-	}
-	if v.Values, err = columns.Values(io.LimitReader(body, length)); err != nil {
 		return nil, unreadable(r, err)
 	}
 	return v, nil

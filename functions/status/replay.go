@@ -55,10 +55,6 @@ const (
 	replayType = "application/octet-stream"
 	// replayAge is that of what never changes under its address.
 	replayAge = "private, max-age=31536000, immutable"
-	// maxReplayIndex bounds an index, in bytes: 10,000 events and the segments of a year.
-	maxReplayIndex = 64 << 20
-	// maxReplaySegment is larger than any segment that is written.
-	maxReplaySegment = 64 << 20
 	// maxReplaySegments bounds what an answer with several segments holds, in bytes: it is in memory until the client has taken it.
 	maxReplaySegments = 8 << 20
 )
@@ -92,7 +88,7 @@ func (f *Function) replay(ctx context.Context, in *viewRequest) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, viewAge, "application/json", body), nil
+	return stored(tag, viewAge, body), nil
 }
 
 // liveReplay answers with the recording of a job that goes on, as far as it is stored.
@@ -114,12 +110,12 @@ func (f *Function) liveReplay(ctx context.Context, j job.Job, known string) (*hu
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, revalidate, "application/json", body), nil
+	return stored(tag, revalidate, body), nil
 }
 
 // readJSON reads an object, or a part of one, that is JSON.
 func (f *Function) readJSON(ctx context.Context, key string, offset, length int64, into any) error {
-	text, err := f.read(ctx, key, offset, length, maxReplayIndex)
+	text, err := f.read(ctx, key, offset, length, replay.MaxIndex)
 	if err != nil {
 		return err
 	}
@@ -217,13 +213,13 @@ func (f *Function) segments(ctx context.Context, r recording, n, count int) ([]b
 		}
 		length += s.Bytes
 	}
-	return f.read(ctx, r.key, offset, int64(length), maxReplaySegment)
+	return f.read(ctx, r.key, offset, int64(length), replay.MaxSegment)
 }
 
 // liveSegments does the same for a job that goes on, whose segments are objects of their own.
 func (f *Function) liveSegments(ctx context.Context, j job.Job, attempt string, n, count int) (data []byte, err error) {
 	for k := n; k < n+count; k++ {
-		segment, err := f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, attempt, k), 0, -1, maxReplaySegment)
+		segment, err := f.read(ctx, artifact.LiveReplaySegment(j.ResultsKey, attempt, k), 0, -1, replay.MaxSegment)
 		if err != nil {
 			return nil, err
 		}
@@ -315,7 +311,7 @@ type recordings struct {
 	byID *lru.Cache[string, recording]
 }
 
-// maxRecordings bounds them: each takes some 100 bytes for a segment, of which an hour has 60.
+// maxRecordings bounds them: each takes some 100 bytes for a segment, and an hour has 60 segments.
 const maxRecordings = 50
 
 func (r *recordings) open() *lru.Cache[string, recording] {

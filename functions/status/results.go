@@ -142,7 +142,7 @@ func (f *Function) results(ctx context.Context, in *resultsRequest) (*resultsAns
 	return &resultsAnswer{Body: out}, nil
 }
 
-// recordedFiles lists files that are with the predecessor, of which nothing but the record is here.
+// recordedFiles lists files that only the predecessor has: here is no more than the record of them.
 func recordedFiles(files []rest.ResultFile) []ResultLink {
 	out := make([]ResultLink, len(files))
 	for i, f := range files {

@@ -89,7 +89,7 @@ func (f *Function) studyPlot(ctx context.Context, in *studyPlotRequest) (*studyP
 		return nil, err
 	}
 	asked := StudyQuestion{Confidence: in.Confidence}
-	measures := d.Leading()
+	measures := d.Metrics()
 	if in.Metric != "" {
 		asked.Metric = []string{in.Metric}
 		if measures, err = asked.measures(d); err != nil {

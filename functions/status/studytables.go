@@ -88,7 +88,7 @@ func (f *Function) runsOf(ctx context.Context, s study.Study, after string) ([]j
 	return f.Jobs.ListJobs(ctx, s.TenantID, job.Filter{Study: s.ID}, after, runsPerPage)
 }
 
-// anyTable makes the table of one of the runs, the first of which have been read, or says why none has it: once the zip has begun, a
+// anyTable makes the table of one of the study's runs, whose first page is runs, or says why none has it: once the zip has begun, a
 // failure can only break it. Runs that have not succeeded are passed over, however many they are.
 func (f *Function) anyTable(ctx context.Context, s study.Study, runs []job.Job, name simulation.Table) error {
 	var without error
@@ -141,7 +141,7 @@ type leftOutRun struct {
 	Why         string    `json:"why"`
 }
 
-// writeStudyTables packs the tables of the runs, the first of which have been read, and what is missing.
+// writeStudyTables packs the tables of the study's runs, whose first page is runs, and a list of those without one.
 func (f *Function) writeStudyTables(
 	ctx context.Context, w io.Writer, s study.Study, points []study.Point, runs []job.Job, name simulation.Table,
 ) error {
@@ -149,7 +149,7 @@ func (f *Function) writeStudyTables(
 	missing := []leftOutRun{}
 	for len(runs) > 0 {
 		for _, j := range runs {
-			if j.Study.Superseded {
+			if j.Study.Superseded || !s.Has(points, j.Study.Point, j.Study.Replication) {
 				continue
 			}
 			why := j.Message

@@ -236,6 +236,10 @@ func TestOneOfManyRunsOfAStudyIsEnoughForATable(t *testing.T) {
 	if a := in.get(t, path).Want(t, http.StatusOK); !bytes.Contains(a.Body, []byte(packed+".parquet")) {
 		t.Errorf("%s answers without the run that has succeeded", path)
 	}
+	change(`UPDATE jobs SET replication = 1000 WHERE study_id = $1::uuid AND state = 'SUCCEEDED'`) // of an extension, made since
+	if a := in.get(t, path).Want(t, http.StatusOK); !bytes.Contains(a.Body, []byte("_left-out.json")) {
+		t.Errorf("%s breaks off", path)
+	}
 	change(`UPDATE jobs SET superseded = true WHERE study_id = $1::uuid AND state = 'SUCCEEDED'`)
 	for _, says := range []string{"once one has", "it is INCOMPLETE"} {
 		if a := in.get(t, path).Want(t, http.StatusConflict); !strings.Contains(string(a.Body), says) {

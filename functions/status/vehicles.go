@@ -100,7 +100,7 @@ func (f *Function) vehicles(ctx context.Context, in *vehiclesRequest) (*huma.Str
 	if err != nil {
 		return nil, err
 	}
-	return stored(tag, viewAge, "application/json", body), nil
+	return stored(tag, viewAge, body), nil
 }
 
 // Frames are where vehicles were at some times, each with the vehicles of that time.

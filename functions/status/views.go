@@ -75,7 +75,7 @@ func registerViewOf[T any](
 		if err != nil {
 			return nil, err
 		}
-		return stored(tag, viewAge, "application/json", packed), nil
+		return stored(tag, viewAge, packed), nil
 	})
 }
 

@@ -118,6 +118,14 @@ func TestAScenarioIsDerived(t *testing.T) {
 		if keys := in.objects(t); len(keys) != []int{3, 2, 0}[i] {
 			t.Errorf("after %d were deleted there is %q", i+1, keys)
 		}
+		if i == 0 {
+			same := in.derived(t, in.scenario.Digest, "", changes, "Content-Type: application/zip")
+			if same.ID != first.ID || same.Created {
+				t.Errorf("the request that made %s makes %s when its base is gone", first.ID, same.ID)
+			}
+			in.Call(t, "POST", "/scenarios/"+in.scenario.Digest+"/derive", zipped(t, "square.rou.xml", "<routes/>"), in.key,
+				"Content-Type: application/zip").Want(t, http.StatusNotFound)
+		}
 		if i == 1 {
 			back := in.derived(t, first.ID, "?delete=square.rou.xml&delete=notes,+old.txt", zipped(t, "square2.rou.xml", noTraffic,
 				"square.sumocfg", `<configuration><net-file value="square.net.xml"/><route-files value="square2.rou.xml"/></configuration>`))

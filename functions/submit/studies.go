@@ -177,7 +177,8 @@ func (r *runReader) read(fields study.Fields) (job.Request, []problem.Item) {
 // studies is the intake of studies whose runs r reads.
 func (f *Function) studies(r *runReader) *study.Intake {
 	return &study.Intake{
-		Studies: f.Studies, Jobs: f.Intake, Read: r.read, Trial: f.Scenarios.Trial, NewID: f.Intake.NewID, Changed: f.Changed,
+		Studies: f.Studies, Jobs: f.Intake, Read: r.read, Trial: f.Scenarios.Trial, Share: f.Scenarios.Share, NewID: f.Intake.NewID,
+		Changed: f.Changed,
 	}
 }
 

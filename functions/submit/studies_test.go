@@ -188,6 +188,22 @@ func TestAStudyIsRefusedWithEveryFault(t *testing.T) {
 		"an attribute that is not there": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
 			{"name": "e", "set": "end", "values": [60]}, {"name": "d", "set": "xml:square.rou.xml#vehicles/@depart", "values": [1]}],
 			"replications": {"seeds": [1]}}`, 422, []string{"body.axes[1].values[0] vehicle"}},
+		"axes that set one attribute": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
+			{"name": "all", "set": "xml:square.rou.xml#vehicle/@depart", "values": [0, 1]},
+			{"name": "e", "set": "end", "values": [60]},
+			{"name": "one", "set": "xml:square.rou.xml#vehicle[@id='3']/@depart", "values": [2]}],
+			"replications": {"seeds": [1]}}`, 422, []string{"body.axes[2].values[0] same attribute"}},
+		"axes that set one option by two names": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
+			{"name": "o", "set": "option:device.rerouting.period", "values": [30]},
+			{"name": "p", "set": "option:device.routing.period", "values": [60]}], "replications": {"seeds": [1]}}`, 400, []string{
+			"body.axes[1].set another axis"}},
+		"values that axes replace": {`{"name": "x", "run": {"scale": 2, "end": 60, "begin": 1}, "variants": [{"name": "a", "scenario": "SCENARIO"},
+			{"name": "b", "scenario": "SCENARIO", "run": {"begin": 3, "end": 50}}], "axes": [{"name": "demand", "set": "scale", "values": [1]},
+			{"name": "until", "set": "end", "values": [60]}], "replications": {"seeds": [1]}}`, 400, []string{
+			"body.run.scale demand", "body.run.end until", "body.variants[1].run.end until"}},
+		"a text for a number": {`{"name": "x", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
+			{"name": "e", "set": "end", "values": [60]}, {"name": "p", "set": "xml:square.net.xml#edge/@priority", "values": [1, "high"]}],
+			"replications": {"seeds": [1]}}`, 422, []string{"body.axes[1].values[1] number"}},
 		"lists of different lengths": {`{"name": "x", "combine": "zip", "variants": [{"name": "a", "scenario": "SCENARIO"}], "axes": [
 			{"name": "d", "set": "scale", "values": [1, 1]}, {"name": "e", "set": "end", "values": [60]}], "replications": {"seeds": [1]}}`, 400,
 			[]string{"body.axes[1].values zip"}},

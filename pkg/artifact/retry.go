@@ -53,6 +53,9 @@ func (r *Retries) Succeeded() { r.delay, r.refused = 0, time.Time{} }
 // NextRetry is the pause before the next try after one that came a pause later; 0 stands for the first.
 func NextRetry(pause time.Duration) time.Duration { return min(max(firstRetry, 2*pause), lastRetry) }
 
+// StoreFull is the detail of a refusal by a store that has no room.
+const StoreFull = "The object store is full or over its quota; the operator must free space or raise the quota."
+
 // Refusal returns a store's reason for refusing and who can fix it; false for errors of other kinds.
 func Refusal(err error) (detail string, refused bool) {
 	p, ok := errors.AsType[*problem.Error](err)

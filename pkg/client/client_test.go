@@ -394,7 +394,7 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	root := openRoot(t, t.TempDir())
 	var last int64
 	file := ResultFile{Name: "sub folder/fcd?.xml", Size: int64(len(content)), SHA256: "B56B2C1DE1A7F92FFD3F9D2D5C4FBF0E2B7D6B5C"}
-	err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n })
+	_, err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n })
 	if err == nil || !strings.Contains(err.Error(), "SHA-256") {
 		t.Errorf("error %v, want one about the wrong checksum", err)
 	}
@@ -406,7 +406,7 @@ func TestADownloadGoesOnWhereItWasCut(t *testing.T) {
 	}
 	at.Store(0)
 	file.SHA256 = ""
-	if err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
+	if _, err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := root.ReadFile(filepath.FromSlash(file.Name)); err != nil || string(got) != content {
@@ -455,8 +455,12 @@ func TestADownloadGoesOnAfterItsProcessWasKilled(t *testing.T) {
 			}
 			var last int64
 			file := ResultFile{Name: name, Size: int64(len(content)), SHA256: sum}
-			if err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n }); err != nil {
-				t.Fatal(err)
+			fetched, err := s.client(t).Save(t.Context(), "j1", file, root, func(n int64) { last = n })
+			if err != nil || !fetched {
+				t.Fatalf("fetched: %v, %v", fetched, err)
+			}
+			if again, err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil || again {
+				t.Errorf("what is there is fetched again: %v, %v", again, err)
 			}
 			if got, err := root.ReadFile(filepath.FromSlash(name)); err != nil || string(got) != content {
 				t.Errorf("%d bytes, %v; they differ", len(got), err)
@@ -554,7 +558,7 @@ func TestDownloadsBesideAnother(t *testing.T) {
 				}
 				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
 			})
-			if err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
+			if _, err := s.client(t).Save(t.Context(), "j1", file, root, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := root.ReadFile(name); err != nil || string(got) != content {
@@ -594,7 +598,7 @@ func TestADownloadThatCannotBeWholeIsAnErrorWithoutTheLink(t *testing.T) {
 			api := s.client(t)
 			api.options.Patience = time.Nanosecond
 			dir := t.TempDir()
-			err := api.Save(t.Context(), "j1", tt.file, openRoot(t, dir), nil)
+			_, err := api.Save(t.Context(), "j1", tt.file, openRoot(t, dir), nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v, want one with %q and without the signature", err, tt.want)
 			}

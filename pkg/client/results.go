@@ -79,20 +79,22 @@ func (d *damaged) Error() string {
 }
 
 // Save downloads one of a job's files into the folder of root, below its own name. The file appears there only when it is complete. If the
-// service knows the file's sum, a file that is there is not fetched again, nor is what a process that was killed has left of it. got is
-// called with how many bytes have arrived; it may be nil.
-func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64)) error {
+// service knows the file's sum, a file that is there is not fetched again, nor is what a process that was killed has left of it: fetched
+// is false if the whole file was there. got is called with how many bytes have arrived; it may be nil.
+func (c *Client) Save(
+	ctx context.Context, id string, file ResultFile, root *os.Root, got func(n int64),
+) (fetched bool, err error) {
 	name := filepath.FromSlash(file.Name)
 	if file.SHA256 == "" {
-		return WriteFile(root, name, func(w io.Writer) error {
+		return true, WriteFile(root, name, func(w io.Writer) error {
 			return c.Download(ctx, id, file, &countingWriter{w: w, report: got})
 		})
 	}
 	if file.IsIn(root) {
-		return nil
+		return false, nil
 	}
 	if err := beginFile(root, name); err != nil {
-		return err
+		return false, err
 	}
 	// All that write a part of this name write the same bytes to the same places.
 	part := name + "." + file.SHA256[:min(len(file.SHA256), 26)] + partEnding
@@ -102,14 +104,14 @@ func (c *Client) Save(ctx context.Context, id string, file ResultFile, root *os.
 			_, err = c.savePart(ctx, id, file, root, part, got)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		// Another process may have completed the same part, or given up and removed it.
 		if err = root.Rename(part, name); !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return true, err
 		}
 		if file.IsIn(root) {
-			return nil
+			return true, nil
 		}
 	}
 }

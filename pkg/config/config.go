@@ -3,17 +3,14 @@ package config
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -131,97 +128,6 @@ func Load() (Config, error) {
 	return c, c.check()
 }
 
-func (c Config) check() error {
-	for _, d := range []struct {
-		name  string
-		value int64
-	}{
-		{"MAX_UPLOAD_MIB", c.MaxUploadMiB}, {"MAX_UNPACKED_MIB", c.MaxUnpackedMiB}, {"MAX_OUTPUT_MIB", c.MaxOutputMiB},
-		{"MAX_QUEUED_JOBS", int64(c.MaxQueuedJobs)},
-		{"DEFAULT_TIMEOUT", int64(c.DefaultTimeout)}, {"MAX_TIMEOUT", int64(c.MaxTimeout)}, {"LINK_LIFETIME", int64(c.LinkLifetime)},
-		{"RESULT_RETENTION", int64(c.Retention)}, {"RECONCILE_WINDOW", int64(c.Window)},
-	} {
-		if d.value <= 0 {
-			return fmt.Errorf("%s must be greater than zero", d.name)
-		}
-	}
-	if c.StreamLimit < 0 {
-		return errors.New("STREAM_LIMIT must not be negative; 0 lets a stream last as long as its job")
-	}
-	if c.ShutdownQuiet < 0 {
-		return errors.New("SHUTDOWN_QUIET must not be negative")
-	}
-	for name, value := range map[string]int64{
-		"SUBMISSIONS_PER_MINUTE": int64(c.SubmissionsPerMinute), "CALLS_PER_SECOND": int64(c.CallsPerSecond),
-		"WRONG_KEYS_PER_MINUTE":  int64(c.WrongKeysPerMinute),
-		"MAX_CONCURRENT_UPLOADS": int64(c.MaxConcurrentUploads), "MIN_UPLOAD_KIB_PER_SECOND": c.MinUploadRateKiB,
-	} {
-		if value < 0 {
-			return fmt.Errorf("%s must not be negative; 0 switches the limit off", name)
-		}
-	}
-	for _, setting := range []struct{ name, value, example string }{
-		{"PUBLIC_URL", c.PublicURL, "https://sumo.example.org"},
-		{"S3_ENDPOINT", c.S3Endpoint, "http://minio.example.org:9000"},
-		{"S3_PUBLIC_ENDPOINT", c.S3PublicEndpoint, "https://files.example.org"},
-		{"RECONCILE_URL", c.ReconcileURL, "http://reconcile.sumo-k8.svc.cluster.local/reconcile"},
-		{"STEP_FUNCTIONS_ENDPOINT", c.TaskEndpoint, "https://states.eu-central-1.amazonaws.com"},
-		{"OTEL_EXPORTER_OTLP_ENDPOINT", c.TraceEndpoint, "http://collector:4318"},
-		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.TracesEndpoint, "http://collector:4318/v1/traces"},
-	} {
-		u, err := url.Parse(setting.value)
-		if setting.value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("%s is %q; it must be an http or https URL, such as %s", setting.name, setting.value, setting.example)
-		}
-	}
-	for _, caller := range c.ReconcileCallers {
-		if namespace, name, ok := strings.Cut(caller, "/"); !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-			return fmt.Errorf("RECONCILE_CALLERS has %q; write each as namespace/name", caller)
-		}
-	}
-	for _, pair := range []struct{ name, access, secret string }{
-		{"S3", c.S3AccessKey, c.S3SecretKey}, {"RUN_S3", c.RunS3AccessKey, c.RunS3SecretKey},
-	} {
-		if (pair.access == "") != (pair.secret == "") {
-			return fmt.Errorf("%s_ACCESS_KEY and %[1]s_SECRET_KEY must be set together", pair.name)
-		}
-	}
-	for _, origin := range c.CORSOrigins {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host ||
-			strings.Contains(origin, "*")) {
-			return fmt.Errorf("CORS_ORIGINS has %q; write each as a browser sends it: scheme://host or scheme://host:port, without a path", origin)
-		}
-	}
-	if c.DatabaseConnections < 2 {
-		return errors.New("DATABASE_CONNECTIONS must be 2 at least: reconcile holds one for its lock while it works")
-	}
-	if !slices.Contains([]string{"", EngineLocal, EngineArgo}, c.Engine) {
-		return fmt.Errorf("ENGINE is %q; it must be %s, %s or empty", c.Engine, EngineArgo, EngineLocal)
-	}
-	if !slices.Contains([]string{refuseCallbacks, ignoreCallbacks}, c.LegacyCallbacks) {
-		return fmt.Errorf("LEGACY_CALLBACKS is %q; it must be %s or %s", c.LegacyCallbacks, refuseCallbacks, ignoreCallbacks)
-	}
-	if c.TaskEndpoint != "" && c.TaskRegion == "" {
-		return errors.New("STEP_FUNCTIONS_ENDPOINT is set without STEP_FUNCTIONS_REGION, which enables answers to task tokens")
-	}
-	if c.Controllers != "" && !c.Programs() {
-		return fmt.Errorf("CONTROLLERS is %q; it must be %s or empty", c.Controllers, ControllersPython)
-	}
-	if c.DefaultTimeout > c.MaxTimeout {
-		return fmt.Errorf("DEFAULT_TIMEOUT (%s) must not exceed MAX_TIMEOUT (%s)", c.DefaultTimeout, c.MaxTimeout)
-	}
-	if c.Engine == EngineArgo && len(c.SumoImages) == 0 {
-		return errors.New("SUMO_IMAGES is not set; with ENGINE=argo it names an image for each version of SUMO on offer")
-	}
-	if _, _, err := c.WebhookReceivers(); err != nil {
-		return err
-	}
-	if _, err := c.TokenReceivers(); err != nil {
-		return err
-	}
-	return c.checkVersions()
-}
-
 // EngineSlots is how many runs go on at a time at most, whatever the limits of tenants are; 0 where the engine has no bound of its own.
 func (c Config) EngineSlots() int {
 	if c.Engine != EngineLocal {
@@ -280,29 +186,6 @@ func (c Config) TokenReceivers() ([]string, error) {
 	return receivers, nil
 }
 
-// checkVersions refuses a restriction to versions that nothing here can run, and images of versions that are not on offer.
-func (c Config) checkVersions() error {
-	for version := range c.ControllerImages {
-		if c.SumoImages[version] == "" {
-			return fmt.Errorf("CONTROLLER_IMAGES has %s, for which SUMO_IMAGES names no image", version)
-		}
-	}
-	if c.Programs() && c.Engine == EngineArgo && len(c.ControllerImages) == 0 {
-		return errors.New("CONTROLLERS is set without CONTROLLER_IMAGES, which names the images with Python, with ENGINE=argo")
-	}
-	for _, version := range c.SumoVersions {
-		_, known := release.Find(version)
-		_, imaged := c.SumoImages[version]
-		switch {
-		case len(c.SumoImages) > 0 && !imaged:
-			return fmt.Errorf("SUMO_VERSIONS has %s, for which SUMO_IMAGES names no image", version)
-		case c.Engine == EngineLocal && !known:
-			return fmt.Errorf("SUMO_VERSIONS has %s, which is not on offer", version)
-		}
-	}
-	return nil
-}
-
 // RunS3Keys are the access key and the secret key of runs, or empty.
 func (c Config) RunS3Keys() (access, secret string) {
 	if c.RunS3AccessKey != "" {
@@ -349,7 +232,7 @@ func (c Config) SumoFolder() (string, error) {
 	return dir, nil
 }
 
-// Offer is what jobs may choose: what has an image, or else the releases that run on this machine, of which installed are ready.
+// Offer is what jobs may choose: the versions with an image, or else the releases that run on this machine; those installed are ready.
 // Other installations are offered as they are.
 func (c Config) Offer(installed []release.Installation) simulation.Offer {
 	var offer simulation.Offer

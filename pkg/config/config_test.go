@@ -73,6 +73,23 @@ func TestUnusableSettingsAreNamed(t *testing.T) {
 	}
 }
 
+// An operator who corrects one setting at a time would deploy once for each.
+func TestAllUnusableSettingsAreNamedAtOnce(t *testing.T) {
+	wrong := map[string]string{
+		"MAX_UPLOAD_MIB": "0", "CALLS_PER_SECOND": "-1", "DATABASE_CONNECTIONS": "1", "PUBLIC_URL": "sumo.example.org", "ENGINE": "steam",
+		"LEGACY_CALLBACKS": "call", "WEBHOOK_ALLOW": "https://hooks.internal", "WEBHOOK_TOKEN_HOSTS": "https://hooks.internal",
+	}
+	for name, value := range wrong {
+		t.Setenv(name, value)
+	}
+	_, err := Load()
+	for name := range wrong {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is missing in: %v", name, err)
+		}
+	}
+}
+
 func TestOriginsAreExact(t *testing.T) {
 	for value, ok := range map[string]bool{
 		"https://app.example.org": true, "http://localhost:5173,https://app.example.org": true, "*": true, "": true,

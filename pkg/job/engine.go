@@ -78,6 +78,11 @@ type LiveLogs interface {
 	OpenLog(ctx context.Context, j Job, offset int64) (*Log, error)
 }
 
+// NoLogYet is the answer of LiveLogs about a run that has written nothing; cause may be nil.
+func NoLogYet(cause error) error {
+	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
+}
+
 // Log is the log of one run of a job from an offset on, in complete lines. The caller closes it.
 type Log struct {
 	io.ReadCloser

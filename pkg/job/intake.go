@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -269,7 +270,8 @@ func (in *Intake) Settle(ctx context.Context, t tenant.Tenant, s scenario.Scenar
 	if err != nil {
 		return r, err
 	}
-	o.ConfigFile, o.SumoVersion, o.Seed = config.Path, version, in.seed(config, o.Seed)
+	o.ConfigFile, o.Seed = config.Path, in.seed(config, o.Seed)
+	o.SumoVersion, o.AcceptedVersion = version, awaited(in.Versions, accepted)
 	*o = o.WithTables()
 	if r.TimeoutSeconds == 0 {
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
@@ -348,8 +350,9 @@ func (in *Intake) Retry(ctx context.Context, t tenant.Tenant, id, key string) (a
 		return Job{}, false, err
 	}
 	r := j.request()
-	r.Options.SumoVersion = "" // which the caller need not have chosen
-	if r, err = in.Settle(ctx, t, s, r, j.Options.SumoVersion); err != nil {
+	accepted := cmp.Or(j.Options.AcceptedVersion, j.Options.SumoVersion) // which the caller need not have chosen
+	r.Options.SumoVersion, r.Options.AcceptedVersion = "", ""
+	if r, err = in.Settle(ctx, t, s, r, accepted); err != nil {
 		return Job{}, false, err
 	}
 	return in.queue(ctx, in.newJob(ctx, t, s, r), idem)

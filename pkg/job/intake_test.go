@@ -544,6 +544,21 @@ func TestARetryOfAVersionThatIsGoneRunsOnTheNextOne(t *testing.T) {
 	}
 }
 
+func TestARetryGoesBackToTheVersionThatTheJobWasAcceptedFor(t *testing.T) {
+	t.Parallel()
+	l := ledger{jobs: map[string]Job{"old": {
+		ID: "old", TenantID: "acme", State: Failed, Options: simulation.Options{SumoVersion: "1.28", AcceptedVersion: "1.30"},
+	}}}
+	in, _ := l.intake()
+	for _, step := range []struct{ offer, runs, awaited string }{{"1.28", "1.28", "1.30"}, {"1.30", "1.30", ""}} {
+		in.Versions = offered("1.15", step.offer)
+		again, _, err := in.Retry(t.Context(), acme, "old", "")
+		if o := again.Options; err != nil || o.SumoVersion != step.runs || o.AcceptedVersion != step.awaited {
+			t.Errorf("with SUMO %s it runs on %q and waits for %q: %v", step.offer, o.SumoVersion, o.AcceptedVersion, err)
+		}
+	}
+}
+
 func TestARetryGivesUpAVersionThatCannotRunTheScenario(t *testing.T) {
 	t.Parallel()
 	l := ledger{jobs: map[string]Job{"old": {ID: "old", TenantID: "acme", State: Failed, Options: simulation.Options{SumoVersion: "1.15"}}}}
@@ -566,6 +581,7 @@ type versionLog struct {
 	stale   []string
 	warned  []string
 	ended   []Update
+	awaited string
 	err     error
 }
 
@@ -574,8 +590,8 @@ func (l *versionLog) Start(_ context.Context, c Chunk) error {
 	return nil
 }
 
-func (l *versionLog) ReplaceVersion(_ context.Context, id, version string, stale, notes []string) error {
-	l.notes = append(l.notes, id+" "+version+": "+strings.Join(notes, "; "))
+func (l *versionLog) ReplaceVersion(_ context.Context, id, version, accepted string, stale, notes []string) error {
+	l.notes, l.awaited = append(l.notes, id+" "+version+": "+strings.Join(notes, "; ")), accepted
 	l.stale = append(l.stale, stale...)
 	return l.err
 }
@@ -674,6 +690,41 @@ func TestAJobThatMovesToAnotherVersionIsNotedTheDefaultsOfThatOne(t *testing.T) 
 	diff := cmp.Diff([]string{"j 1.28: " + note + "; " + after[0] + "; " + after[1]}, log.notes)
 	if diff != "" || !slices.Equal(log.stale, before) {
 		t.Errorf("recorded in place of %q (-want +got):\n%s", log.stale, diff)
+	}
+}
+
+// A job that starts again, because its pod was lost or it waited for long, runs on the version that it was accepted for once that is back.
+func TestAJobGoesBackToTheVersionItWasAcceptedFor(t *testing.T) {
+	t.Parallel()
+	c := scenario.Config{Path: "a.sumocfg", Written: "1.20", Relies: []string{"weights.turnaround-penalty", "default.departspeed"}}
+	j := Job{ID: "j", Options: simulation.Options{SumoVersion: "1.28"}, Warnings: append([]string{"A line is odd."}, scenario.Changes(c, "1.28", nil)...)}
+	accepted := j.Warnings
+	for _, step := range []struct {
+		offer    []string
+		runs     string
+		recorded bool
+	}{
+		{[]string{"1.18", "1.22"}, "1.22", true}, // an operator went back to an earlier release
+		{[]string{"1.18", "1.22"}, "1.22", false},
+		{[]string{"1.18"}, "1.18", true},
+		{[]string{"1.18", "1.22", "1.28"}, "1.28", true},
+		{[]string{"1.18", "1.22", "1.28"}, "1.28", false},
+	} {
+		var log versionLog
+		e := Versioned{
+			Engine: &log, Versions: offered(step.offer...), Record: &log, Config: func(context.Context, Job) (scenario.Config, error) { return c, nil },
+		}
+		if err := e.Start(t.Context(), Single(j)); err != nil || !slices.Equal(log.started, []string{step.runs}) || len(log.notes) > 0 != step.recorded {
+			t.Fatalf("offered %v, it runs on %v, noted %q: %v", step.offer, log.started, log.notes, err)
+		}
+		if step.recorded {
+			j.Options.SumoVersion, j.Options.AcceptedVersion = step.runs, log.awaited
+		}
+		j.Warnings = log.warned
+		if back := step.runs == "1.28"; back != (j.Options.AcceptedVersion == "") || back && !slices.Equal(j.Warnings, accepted) ||
+			!back && !slices.Contains(j.Warnings, "SUMO 1.28, for which the job was accepted, is no longer offered: it runs on SUMO "+step.runs+".") {
+			t.Errorf("offered %v, it waits for %q and has the warnings %q", step.offer, j.Options.AcceptedVersion, j.Warnings)
+		}
 	}
 }
 

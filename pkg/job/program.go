@@ -100,7 +100,7 @@ func (in *Intake) settleProgram(
 	if err != nil {
 		return r, err
 	}
-	o.ConfigFile, o.SumoVersion = config.Path, version
+	o.ConfigFile, o.SumoVersion, o.AcceptedVersion = config.Path, version, awaited(in.Versions, accepted)
 	if r.TimeoutSeconds == 0 {
 		r.TimeoutSeconds = seconds(in.DefaultTimeout)
 	}

@@ -17,6 +17,11 @@ type PurgeStore interface {
 	DeleteJob(ctx context.Context, tenantID, id string) error
 }
 
+// Unpurgeable says that a job cannot be purged because it has not finished.
+func Unpurgeable(j Job) error {
+	return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", j.ID, j.State)
+}
+
 // Purge removes a finished job with its results, and returns what it was. Objects go first: while any may be left, the job
 // is still there to be purged again.
 func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenantID, id string) (Job, error) {
@@ -29,7 +34,7 @@ func Purge(ctx context.Context, jobs PurgeStore, objects artifact.Remover, tenan
 			"/studies/%s?purge=true.", id, j.Study.ID, j.Study.ID)
 	}
 	if !j.State.Terminal() {
-		return Job{}, problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
+		return Job{}, Unpurgeable(j)
 	}
 	if j.Imported == nil { // what the predecessor stored is not ours to remove
 		released, err := jobs.ReleaseResults(ctx, tenantID, j.ID)

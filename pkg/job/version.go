@@ -40,10 +40,14 @@ func GoneDefault(offer simulation.Offer, t tenant.Tenant) string {
 
 // gone says why a version that was chosen before cannot run.
 func gone(offer simulation.Offer, name string) string {
-	if _, offered := offer.Find(name); offered {
+	switch v, offered := offer.Find(name); {
+	case v.Ready:
+		return "cannot run it any longer"
+	case offered:
 		return "is not installed here (make sumo VERSIONS=" + name + ")"
+	default:
+		return "is no longer offered"
 	}
-	return "is no longer offered"
 }
 
 // needs is what a run needs of a version of SUMO.
@@ -130,8 +134,17 @@ func (in *Intake) seed(c scenario.Config, asked *int64) *int64 {
 	}
 }
 
-// Versioned is an engine that starts each job with a version of SUMO that is ready: in place of one that was removed since the job was
-// submitted, with the nearest newer one that can run its scenario. Where none can, the job ends.
+// awaited is the version for which a job was accepted, while that is not ready: see simulation.Options.AcceptedVersion.
+func awaited(offer simulation.Offer, accepted string) string {
+	if v, _ := offer.Find(accepted); v.Ready {
+		return ""
+	}
+	return accepted
+}
+
+// Versioned is an engine that starts each job with a version of SUMO that is ready: in place of the one for which it was accepted, while
+// that is not there, with the nearest newer one that can run its scenario. Where none can, the job ends. A job that starts again when its
+// version is back runs on that.
 type Versioned struct {
 	Engine
 	Versions simulation.Offer
@@ -144,8 +157,9 @@ type Versioned struct {
 
 // VersionRecord notes what becomes of jobs whose version of SUMO was removed.
 type VersionRecord interface {
-	// ReplaceVersion records that a job runs on another version than it was accepted for: its warnings lose stale and get notes.
-	ReplaceVersion(ctx context.Context, id, version string, stale, notes []string) error
+	// ReplaceVersion records that a job runs on another version than before, and for which it was accepted: its warnings lose stale and get
+	// notes.
+	ReplaceVersion(ctx context.Context, id, version, accepted string, stale, notes []string) error
 	// Apply records updates and returns the ids of the jobs that they change.
 	Apply(ctx context.Context, updates []Update) ([]string, error)
 }
@@ -170,15 +184,17 @@ func (v Versioned) Start(ctx context.Context, c Chunk) error {
 
 // settle gives j a version that is ready; false if there is none, and j has ended.
 func (v Versioned) settle(ctx context.Context, j Job) (_ Job, ok bool, err error) {
-	wanted := cmp.Or(j.Options.SumoVersion, v.Unnamed)
-	version := v.Versions.Successor(wanted)
+	planned := cmp.Or(j.Options.SumoVersion, v.Unnamed)
+	accepted := cmp.Or(j.Options.AcceptedVersion, planned)
+	j.Options.AcceptedVersion = "" // which is no option of the run
+	version := v.Versions.Successor(accepted)
 	if version == "" {
 		return j, true, nil
 	}
-	if version != wanted {
+	if version != accepted || version != planned {
 		var stale, notes []string
-		if version, stale, notes, err = v.replace(ctx, j, wanted); err != nil {
-			return j, false, fmt.Errorf("replacing SUMO %s: %w", wanted, err)
+		if version, stale, notes, err = v.replace(ctx, j, planned, accepted); err != nil {
+			return j, false, fmt.Errorf("replacing SUMO %s: %w", planned, err)
 		}
 		if version == "" {
 			return j, false, nil
@@ -190,9 +206,11 @@ func (v Versioned) settle(ctx context.Context, j Job) (_ Job, ok bool, err error
 	return j, true, nil
 }
 
-// replace chooses the version that runs a job in place of wanted, and records it with notes that take the place of stale ones. It is empty
-// if none can: then it ends the job.
-func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version string, stale, notes []string, err error) {
+// replace chooses the version that runs a job in place of the one that was planned, and records it with notes that take the place of stale
+// ones. It is empty if none can: then it ends the job.
+func (v Versioned) replace(
+	ctx context.Context, j Job, planned, accepted string,
+) (version string, stale, notes []string, err error) {
 	var c scenario.Config
 	var n needs
 	if j.Options.Program() {
@@ -203,26 +221,37 @@ func (v Versioned) replace(ctx context.Context, j Job, wanted string) (version s
 	}
 	if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid { // as this release checks it
 		return "", nil, nil, v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and its scenario cannot run on another "+
-			"version. %s", wanted, gone(v.Versions, wanted), p.Detail))
+			"version. %s", accepted, gone(v.Versions, accepted), p.Detail))
 	}
 	if err != nil {
 		return "", nil, nil, err
 	}
 	var unfit []string
-	for _, name := range v.Versions.Successors(wanted) {
+	for _, name := range v.Versions.Successors(accepted) {
 		if faults := n.unmet(name); len(faults) > 0 {
 			unfit = append(unfit, fmt.Sprintf("SUMO %s cannot run %s (%s).", name, n.what, textOfItem(faults[0])))
 			continue
 		}
-		note := strings.Join(append([]string{goneVersion(v.Versions, wanted, name)}, unfit...), " ")
-		zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
-		stale = scenario.Changes(c, wanted, j.Options.Outputs)
-		notes = append([]string{note}, scenario.Changes(c, name, j.Options.Outputs)...)
-		return name, stale, notes, v.Record.ReplaceVersion(ctx, j.ID, name, stale, notes)
+		if name == planned { // as it was noted the last time
+			return name, nil, nil, nil
+		}
+		for _, w := range j.Warnings {
+			if strings.HasPrefix(w, acceptedFor(accepted)) {
+				stale = append(stale, w)
+			}
+		}
+		stale = append(stale, scenario.Changes(c, planned, j.Options.Outputs)...)
+		if name != accepted {
+			note := strings.Join(append([]string{goneVersion(v.Versions, accepted, name)}, unfit...), " ")
+			zerolog.Ctx(ctx).Warn().Str("job", j.ID).Msg(note)
+			notes = append(notes, note)
+		}
+		notes = append(notes, scenario.Changes(c, name, j.Options.Outputs)...)
+		return name, stale, notes, v.Record.ReplaceVersion(ctx, j.ID, name, awaited(v.Versions, accepted), stale, notes)
 	}
 	return "", nil, nil, v.fail(ctx, j, fmt.Sprintf("SUMO %s, for which the job was accepted, %s, and no version here can run the scenario "+
 		"in its place. %s Ask the operator for a version that can, or change the scenario and submit it again.",
-		wanted, gone(v.Versions, wanted), strings.Join(unfit, " ")))
+		accepted, gone(v.Versions, accepted), strings.Join(unfit, " ")))
 }
 
 // fail ends a job that cannot be started.
@@ -236,5 +265,10 @@ func (v Versioned) fail(ctx context.Context, j Job, message string) error {
 
 // goneVersion notes that a job runs on another version than the one for which it was accepted.
 func goneVersion(offer simulation.Offer, accepted, version string) string {
-	return fmt.Sprintf("SUMO %s, for which the job was accepted, %s: it runs on SUMO %s.", accepted, gone(offer, accepted), version)
+	return acceptedFor(accepted) + fmt.Sprintf("%s: it runs on SUMO %s.", gone(offer, accepted), version)
+}
+
+// acceptedFor begins each note of goneVersion's on a version.
+func acceptedFor(version string) string {
+	return fmt.Sprintf("SUMO %s, for which the job was accepted, ", version)
 }

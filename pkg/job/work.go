@@ -38,7 +38,8 @@ func Work(scenario string, o simulation.Options, v simulation.Version, ofStudy b
 	}
 	// A field that Options get is part of the key unless it is named here.
 	o.Seed = nil
-	o.Strict = false // refuses a scenario, and changes no run
+	o.Strict = false       // refuses a scenario, and changes no run
+	o.AcceptedVersion = "" // does not run
 	o.Outputs = slices.DeleteFunc(sortedOnce(o.Outputs), func(out simulation.Output) bool {
 		return slices.Contains(simulation.DefaultOutputs(), out) // which every run writes
 	})

@@ -15,8 +15,9 @@ var sumo = simulation.Version{Name: "1.28", Build: "1.28.0"}
 
 // unkeyed are the options that do not change the results of a run, each with what keeps it from doing so.
 var unkeyed = []string{
-	"Seed",   // stands beside the key
-	"Strict", // refuses a scenario
+	"Seed",            // stands beside the key
+	"Strict",          // refuses a scenario
+	"AcceptedVersion", // does not run
 }
 
 func TestEveryOptionIsPartOfTheKeyOrLeftOutOnPurpose(t *testing.T) {

@@ -193,7 +193,7 @@ func stored(t testing.TB, objects *s3.Store, prefix string, f job.ResultFile) st
 	if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != f.SHA256 || int64(len(text)) != f.Size {
 		t.Errorf("%s has %d bytes with the sum %x, on record are %d and %s", f.Name, len(text), sum, f.Size, f.SHA256)
 	}
-	content, _, err := simulation.ContentSum(f.Name, bytes.NewReader(text), f.Size)
+	content, _, err := simulation.ContentSum(f.Name, bytes.NewReader(text))
 	if err != nil || content == "" || content != f.ContentSHA256 {
 		t.Errorf("%s has the checksum of contents %q, on record is %q: %v", f.Name, content, f.ContentSHA256, err)
 	}

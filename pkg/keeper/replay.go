@@ -10,13 +10,8 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/replay"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-)
-
-const (
-	// maxReplayIndex and maxReplaySegment bound what is read of a recording that grows, in bytes: several times what sumo-run writes.
-	maxReplayIndex   = 16 << 20
-	maxReplaySegment = 64 << 20
 )
 
 // live is how far the recording of a run that goes on has been sent.
@@ -69,7 +64,7 @@ func (l *live) end() {
 
 // sendRecording puts the segments that the store lacks, and then the index that lists them.
 func (d *duty) sendRecording(r *run) error {
-	text, err := readFile(d.out, r.replay(simulation.ReplayIndexFile), maxReplayIndex)
+	text, err := readFile(d.out, r.replay(simulation.ReplayIndexFile), replay.MaxIndex)
 	if err != nil {
 		return err
 	}
@@ -87,7 +82,7 @@ func (d *duty) sendRecording(r *run) error {
 		r.live.attempt, r.live.sent = index.Attempt, 0
 	}
 	for ; r.live.sent < len(index.Segments); r.live.sent++ {
-		data, err := readFile(d.out, r.replay(strconv.Itoa(r.live.sent)), maxReplaySegment)
+		data, err := readFile(d.out, r.replay(strconv.Itoa(r.live.sent)), replay.MaxSegment)
 		if err != nil {
 			return err
 		}

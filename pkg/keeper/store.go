@@ -289,7 +289,7 @@ func (d *duty) sendFile(r *run, f file) ([]job.ResultFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := contentSum(opened, f.name, size)
+	content, err := contentSum(opened, f.name)
 	if err != nil {
 		return nil, err
 	}
@@ -297,11 +297,11 @@ func (d *duty) sendFile(r *run, f file) ([]job.ResultFile, error) {
 }
 
 // contentSum reads a file again, which is in memory unless it is large; empty if it has no such sum.
-func contentSum(f *os.File, name string, size int64) (string, error) {
+func contentSum(f *os.File, name string) (string, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
-	sum, _, err := simulation.ContentSum(name, f, size)
+	sum, _, err := simulation.ContentSum(name, f)
 	return sum, err
 }
 
@@ -346,7 +346,7 @@ func (d *duty) writePack(w io.Writer, r *run, files []file, modified time.Time) 
 		}
 		var content string
 		if err == nil {
-			content, err = contentSum(opened, f.name, size)
+			content, err = contentSum(opened, f.name)
 		}
 		opened.Close()
 		if err != nil {

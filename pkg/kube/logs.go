@@ -120,7 +120,7 @@ func (t *tail) from(offset int64) (*job.Log, error) {
 	case end == 0 && t.lost:
 		return nil, rotated()
 	case end == 0:
-		return nil, noLog(nil)
+		return nil, job.NoLogYet(nil)
 	}
 	offset = min(max(offset, t.start), end)
 	body := io.NopCloser(bytes.NewReader(slices.Clone(t.bytes[offset-t.start:])))
@@ -215,7 +215,7 @@ func (t *tail) add(offset int64, line []byte, began time.Time) {
 	t.bytes = append(t.bytes, line...)
 }
 
-// lose notes that there is a log but nothing of it is at hand yet.
+// lose notes that there is a log but none of it can be read yet.
 func (t *tail) lose() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -348,7 +348,7 @@ func (l *Logs) read(ctx context.Context, j job.Job, pod string, at *position, p 
 }
 
 func rotated() error {
-	return problem.New(problem.NotFound, "The log has grown so long that its beginning is not at hand while the job runs. "+
+	return problem.New(problem.NotFound, "The log has grown so long that its beginning is unavailable while the job runs. "+
 		"Its latest part comes in a moment, and all of it can be read when the job has ended.")
 }
 
@@ -484,7 +484,7 @@ func (l *Logs) newestPod(ctx context.Context, j job.Job) (string, error) {
 		return "", err
 	}
 	if newest == nil {
-		return "", noLog(nil)
+		return "", job.NoLogYet(nil)
 	}
 	return newest.Name, nil
 }
@@ -508,14 +508,10 @@ func (l *Logs) ended(ctx context.Context, j job.Job, name string) bool {
 	return mainState(&pod).Terminated != nil
 }
 
-func noLog(cause error) error {
-	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
-}
-
 func logFailed(err error, pod string) error {
 	// While a container is being made, a kubelet answers 400.
 	if apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
-		return noLog(err)
+		return job.NoLogYet(err)
 	}
 	return Failed(err, "read the log of pod "+pod)
 }

@@ -195,12 +195,17 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 		pruned, provisioned := rep, rep
 		beside.Go(func() { pruneErr = r.prune(ctx, &pruned) })
 		beside.Go(func() { provisionErr = r.provision(ctx, &provisioned) })
-		err := r.passes(ctx, window, &rep)
+		others := make(chan struct{})
+		go func() {
+			beside.Wait()
+			close(others)
+		}()
+		err := r.passes(ctx, window, others, &rep)
 		r.keeping.work.Wait() // what it has found is recorded by the next call
 		if r.Outbox != nil {
 			rep.Deliveries = r.Outbox.Finish()
 		}
-		beside.Wait()
+		<-others
 		rep.Deliveries.GivenUp += pruned.Deliveries.GivenUp
 		rep.PrunedResults, rep.PrunedStudies, rep.PrunedKeys = pruned.PrunedResults, pruned.PrunedStudies, pruned.PrunedKeys
 		rep.PrunedObjects, rep.PrunedUploads = pruned.PrunedObjects, pruned.PrunedUploads
@@ -212,14 +217,12 @@ func (r *Reconciler) Run(ctx context.Context, window time.Duration) (Report, err
 	return rep, err
 }
 
-func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Report) error {
-	var sendable <-chan struct{} // nil blocks for ever
-	if r.Outbox != nil {
-		sendable = r.Outbox.Changed()
-	}
+// passes makes passes while there is something to wait for, and until others is closed: those who call meanwhile because there is a new
+// job are skipped, and rely on us to see it.
+func (r *Reconciler) passes(ctx context.Context, window time.Duration, others <-chan struct{}, rep *Report) error {
 	end := time.NewTimer(window)
 	defer end.Stop()
-	ending := false // only what is being sent is still waited for
+	over := false // only what is under way is still waited for
 	for {
 		began := time.Now()
 		busy, sending, err := r.pass(ctx, rep)
@@ -230,31 +233,36 @@ func (r *Reconciler) passes(ctx context.Context, window time.Duration, rep *Repo
 		if err != nil && !stopped {
 			r.Log.Warn().Err(err).Msg("reconciling failed in part")
 		}
-		if !busy || ending && !sending {
-			return err
-		}
+		finished := func() bool { return others == nil && (!busy || over && !sending) }
 		rest := max(time.Since(began), leastRest)
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		case <-end.C:
-			if ending = sending; !ending {
+		rested, due := time.After(rest), time.After(max(rest, tick))
+		var changed, sendable <-chan struct{} // nil, which blocks, until we have rested
+		for waiting := true; waiting; {
+			if finished() {
 				return err
 			}
-			r.Outbox.Stop()
-		case <-time.After(rest):
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		case <-end.C:
-			if ending = sending; !ending {
-				return err
+			select {
+			case <-ctx.Done():
+				return errors.Join(err, ctx.Err())
+			case <-others:
+				others = nil
+			case <-end.C:
+				over = true
+				if r.Outbox != nil {
+					r.Outbox.Stop()
+				}
+			case <-rested:
+				changed = r.Engine.Changed()
+				if r.Outbox != nil {
+					sendable = r.Outbox.Changed()
+				}
+			case <-changed:
+				waiting = false
+			case <-sendable:
+				waiting = false
+			case <-due:
+				waiting = false
 			}
-			r.Outbox.Stop()
-		case <-r.Engine.Changed():
-		case <-sendable:
-		case <-time.After(max(0, tick-rest)):
 		}
 	}
 }

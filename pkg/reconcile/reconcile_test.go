@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -328,6 +329,43 @@ func TestRunEndsWithItsWindow(t *testing.T) {
 	report, err := newReconciler(jobs, runs).Run(t.Context(), 120*time.Millisecond)
 	if err != nil || report.Active != 1 {
 		t.Errorf("Run() = %+v, %v, want one job still active", report, err)
+	}
+}
+
+// provisioning is a tenant.Provisioner whose work takes as long as provision.
+type provisioning struct {
+	*tenants
+	provision func()
+}
+
+func (p provisioning) Provision(context.Context, tenant.Tenant) error {
+	p.provision()
+	return nil
+}
+
+func TestANewJobIsSeenAsLongAsOtherCallsAreSkipped(t *testing.T) {
+	t.Parallel()
+	jobs, runs := &record{jobs: map[string]job.Job{}}, &engine{}
+	r := newReconciler(jobs, runs)
+	idle, started, window := make(chan struct{}), make(chan struct{}), 50*time.Millisecond
+	passed := sync.OnceFunc(func() { close(idle) })
+	r.Passed = func(time.Duration, error) { passed() }
+	runs.starting = func(string) { close(started) }
+	p := provisioning{&tenants{due: []tenant.Tenant{{ID: "t"}}}, func() {
+		<-idle // the first pass has found nothing to do
+		time.Sleep(2 * window)
+		jobs.mu.Lock()
+		jobs.jobs["new"] = job.Job{ID: "new", TenantID: "a", State: job.Queued}
+		jobs.mu.Unlock()
+		select {
+		case <-started:
+		case <-time.After(time.Minute):
+			t.Error("a job that came while a tenant was provisioned is not started")
+		}
+	}}
+	r.Tenants, r.Provisioner = p, p
+	if report, err := r.Run(t.Context(), window); err != nil || report.Provisioned != 1 || report.Dispatched != 1 {
+		t.Errorf("Run() = %+v, %v, want one tenant provisioned and one job dispatched", report, err)
 	}
 }
 

@@ -38,6 +38,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/store/postgres"
 	"github.com/sumo-k8/sumo-k8/pkg/store/s3"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
+	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
 
 // asServer makes this test binary run an engine and reconcile, until it is killed. Its value is a site in JSON.
@@ -107,7 +108,6 @@ type client struct {
 const (
 	tenantID = "acme"
 	patience = 3 * time.Minute
-	networks = "../../test_networks"
 )
 
 // newSite makes a site with one tenant, whose engine has the given slots.
@@ -172,10 +172,25 @@ func (c *client) serveElsewhere(t *testing.T) *process.Process {
 // submit stores the scenario in file, a path below test_networks, and a job that runs it.
 func (c *client) submit(t *testing.T, file string, change func(*job.Job)) job.Job {
 	t.Helper()
-	zip, err := os.ReadFile(filepath.Join(networks, file))
+	zip, err := os.ReadFile(filepath.Join("../../test_networks", file))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c.store(t, file, zip, change)
+}
+
+// submitEndless submits a job that runs until it is stopped.
+func (c *client) submitEndless(t *testing.T, change func(*job.Job)) job.Job {
+	t.Helper()
+	zip, err := networks.Endless()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.store(t, "endless", zip, change)
+}
+
+func (c *client) store(t *testing.T, name string, zip []byte, change func(*job.Job)) job.Job {
+	t.Helper()
 	sum := sha256.Sum256(zip)
 	digest := hex.EncodeToString(sum[:])
 	namespace := tenant.NamespaceFor(tenantID)
@@ -192,7 +207,7 @@ func (c *client) submit(t *testing.T, file string, change func(*job.Job)) job.Jo
 		t.Fatal(err)
 	}
 	j := job.Job{
-		ID: id.String(), TenantID: tenantID, Namespace: namespace, Name: file, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
+		ID: id.String(), TenantID: tenantID, Namespace: namespace, Name: name, ScenarioDigest: s.Digest, ScenarioKey: s.Key,
 		CPURequest: 1, MemoryGi: 1, TimeoutSeconds: 300, SubmittedAt: time.Now(),
 	}
 	if change != nil {
@@ -203,12 +218,6 @@ func (c *client) submit(t *testing.T, file string, change func(*job.Job)) job.Jo
 		t.Fatal(err)
 	}
 	return j
-}
-
-// long makes a job of grid.zip run for a minute or so.
-func long(j *job.Job) {
-	step := 0.1
-	j.Options.StepLength = &step
 }
 
 // await waits until is accepts the job.
@@ -251,7 +260,7 @@ func (c *client) checkResults(t *testing.T, j job.Job, names ...string) {
 			t.Fatal(err)
 		}
 		sum := sha256.New()
-		stored[i].ContentSHA256, _, err = simulation.ContentSum(f.Name, io.TeeReader(body, sum), f.Size)
+		stored[i].ContentSHA256, _, err = simulation.ContentSum(f.Name, io.TeeReader(body, sum))
 		body.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -384,7 +393,7 @@ func TestOnRealServers(t *testing.T) {
 		t.Parallel()
 		c := newSite(t, sumoRun, 1, roomy)
 		c.serveHere(t)
-		j := c.submit(t, "ready_to_use/grid.zip", func(j *job.Job) { long(j); j.TimeoutSeconds = 10 })
+		j := c.submitEndless(t, func(j *job.Job) { j.TimeoutSeconds = 10 })
 		j = c.awaitState(t, j.ID, job.Failed)
 		if j.Reason != simulation.DeadlineExceeded {
 			t.Errorf("failed with %s %q, want DeadlineExceeded", j.Reason, j.Message)
@@ -396,11 +405,12 @@ func TestOnRealServers(t *testing.T) {
 		t.Parallel()
 		c := newSite(t, sumoRun, 1, tenant.Limits{MaxCPU: 100, MaxMemoryGi: 100, MaxConcurrentJobs: 2})
 		c.serveHere(t)
-		running := c.submit(t, "ready_to_use/grid.zip", long)
+		end := 1e6 // its progress is seen, and it takes minutes
+		running := c.submitEndless(t, func(j *job.Job) { j.Options.End = &end })
 		c.await(t, running.ID, "under way", func(j job.Job) bool { return j.State == job.Running && j.Progress > 0 })
-		pending := c.submit(t, "ready_to_use/grid.zip", long)
+		pending := c.submitEndless(t, nil)
 		c.awaitState(t, pending.ID, job.Pending)
-		queued := c.submit(t, "ready_to_use/grid.zip", long)
+		queued := c.submitEndless(t, nil)
 		for _, j := range []job.Job{queued, pending, running} {
 			if _, err := c.db.RequestCancel(t.Context(), tenantID, j.ID); err != nil {
 				t.Fatal(err)

@@ -29,6 +29,14 @@ const (
 	segmentPositions = 300_000        // about 1 MB compressed
 )
 
+// Bounds of what is read of a recording, in bytes.
+const (
+	// MaxSegment is larger than any segment that is written.
+	MaxSegment = 64 << 20
+	// MaxIndex has room for MaxEvents and the segments of a simulated year.
+	MaxIndex = 64 << 20
+)
+
 // Bounds of what is written and read, so that neither takes more memory than these say.
 const (
 	maxInflated = 64 << 20

@@ -28,7 +28,7 @@ func TypeOfClass(class string) VehicleType {
 	return VehicleType{Class: class, Length: size[0], Width: size[1]}
 }
 
-// TypesOf says how vehicles of the given types are drawn, of which known says what the scenario does.
+// TypesOf says how vehicles of the given types are drawn; known are the types that the scenario defines.
 func TypesOf(ids []string, known map[string]VehicleType) map[string]VehicleType {
 	types := make(map[string]VehicleType, len(ids))
 	for _, id := range ids {

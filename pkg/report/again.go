@@ -55,7 +55,7 @@ func again(d *study.Data) (study.Plan, error) {
 		}
 	}
 	fields, err := fieldsOf(plan.Run)
-	if err != nil || version == "" {
+	if err != nil || version == "" || slices.ContainsFunc(plan.Axes, func(a study.Axis) bool { return a.Set == "sumo_version" }) {
 		return plan, err
 	}
 	if _, named := fields["sumo_version"]; !named {
@@ -119,68 +119,87 @@ func command(d *study.Data) string {
 	if err != nil {
 		return ""
 	}
-	parts := []string{"sumo-k8 study run"}
-	add := func(name, value string) { parts = append(parts, "--"+name+" "+quoted(value)) }
-	for _, v := range plan.Variants {
-		if len(v.Run) > 0 || strings.Contains(v.Name, "=") {
-			return ""
-		}
-		parts = append(parts, quoted(v.Name+"="+v.Scenario))
+	line := commandLine{"sumo-k8 study run"}
+	if !line.variants(plan.Variants) {
+		return ""
 	}
-	add("name", d.Study.Name)
-	for _, a := range plan.Axes {
+	line.add("name", d.Study.Name)
+	if !line.axes(plan.Axes) {
+		return ""
+	}
+	line.add("seeds", seedWords(d.Study.Seeds, ","))
+	if plan.Combine == study.Zip {
+		line.add("combine", string(plan.Combine))
+	}
+	if b := plan.Baseline; b != nil {
+		text := b.Variant
+		if len(b.Values) > 0 {
+			raw, err := json.Marshal(b)
+			if err != nil {
+				return ""
+			}
+			text = string(raw)
+		}
+		line.add("baseline", text)
+	}
+	if len(plan.Metrics) > 0 {
+		line.add("metric", strings.Join(plan.Metrics, ","))
+	}
+	if n := parallel(d.Study); n > 0 {
+		line.add("max-parallel", strconv.Itoa(n))
+	}
+	if plan.OnFailure != nil {
+		line.add("stop-share", strconv.FormatFloat(plan.OnFailure.StopShare, 'g', -1, 64))
+	}
+	if !line.run(plan.Run) {
+		return ""
+	}
+	return strings.Join(line, " \\\n  ")
+}
+
+// commandLine is a command with its arguments, one in each line. What adds arguments reports whether the command line can express them.
+type commandLine []string
+
+func (l *commandLine) add(flag, value string) { *l = append(*l, "--"+flag+" "+quoted(value)) }
+
+func (l *commandLine) variants(variants []study.Variant) bool {
+	for _, v := range variants {
+		if len(v.Run) > 0 || strings.Contains(v.Name, "=") {
+			return false
+		}
+		*l = append(*l, quoted(v.Name+"="+v.Scenario))
+	}
+	return true
+}
+
+func (l *commandLine) axes(axes []study.Axis) bool {
+	for _, a := range axes {
 		values := make([]string, len(a.Values))
 		for i, v := range a.Values {
 			values[i] = study.Value{Value: v}.Text()
 			text := bytes.HasPrefix(bytes.TrimSpace(v), []byte(`"`)) && a.Set != "sumo_version" && a.Set != "config_file"
 			if strings.Contains(values[i], ",") || text && json.Valid([]byte(values[i])) {
-				return "" // the command line would read another value
+				return false // it would read another value
 			}
 		}
 		if strings.Contains(a.Name, "=") {
-			return ""
+			return false
 		}
-		add("axis", a.Name+"="+a.Set+":"+strings.Join(values, ","))
+		l.add("axis", a.Name+"="+a.Set+":"+strings.Join(values, ","))
 	}
-	add("seeds", seedWords(d.Study.Seeds, ","))
-	if plan.Combine == study.Zip {
-		add("combine", string(plan.Combine))
-	}
-	if b := plan.Baseline; b != nil {
-		if len(b.Values) > 0 {
-			text, err := json.Marshal(b)
-			if err != nil {
-				return ""
-			}
-			add("baseline", string(text))
-		} else {
-			add("baseline", b.Variant)
-		}
-	}
-	if len(plan.Metrics) > 0 {
-		add("metric", strings.Join(plan.Metrics, ","))
-	}
-	if n := parallel(d.Study); n > 0 {
-		add("max-parallel", strconv.Itoa(n))
-	}
-	if plan.OnFailure != nil {
-		add("stop-share", strconv.FormatFloat(plan.OnFailure.StopShare, 'g', -1, 64))
-	}
-	fields, err := fieldsOf(plan.Run)
+	return true
+}
+
+// run adds the fields of the run that all runs share.
+func (l *commandLine) run(run json.RawMessage) bool {
+	fields, err := fieldsOf(run)
 	if err != nil {
-		return ""
+		return false
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if name == "labels" {
-			var labels map[string]string
-			if json.Unmarshal(fields[name], &labels) != nil {
-				return ""
-			}
-			for _, key := range slices.Sorted(maps.Keys(labels)) {
-				if strings.ContainsAny(key+labels[key], `,="`) {
-					return "" // which separate labels there
-				}
-				add("label", key+"="+labels[key])
+			if !l.labels(fields[name]) {
+				return false
 			}
 			continue
 		}
@@ -191,14 +210,28 @@ func command(d *study.Data) string {
 			text = strings.Join(list, ",")
 		}
 		if !ok || text == "" {
-			return ""
+			return false
 		}
 		if name == "timeout_seconds" {
 			text += "s"
 		}
-		add(flag, text)
+		l.add(flag, text)
 	}
-	return strings.Join(parts, " \\\n  ")
+	return true
+}
+
+func (l *commandLine) labels(raw json.RawMessage) bool {
+	var labels map[string]string
+	if json.Unmarshal(raw, &labels) != nil {
+		return false
+	}
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if strings.ContainsAny(key+labels[key], `,="`) {
+			return false // which separate labels there
+		}
+		l.add("label", key+"="+labels[key])
+	}
+	return true
 }
 
 // quoted is text as one word of a shell.

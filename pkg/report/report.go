@@ -113,10 +113,10 @@ type figure struct {
 // Write writes the report of a study, as it is at now.
 func Write(w io.Writer, d *study.Data, now time.Time) error {
 	level := statistics.At(d.Study.Confidence())
-	s, metrics := d.Study, d.Leading()
+	s, metrics := d.Study, d.Metrics()
 	doc := document{
 		Study: s, State: strings.ToLower(string(s.State)), Written: now, Points: len(d.Points), Runs: len(d.Points) * len(s.Seeds),
-		Seeds: seedWords(s.Seeds, ", "), Percent: fmt.Sprintf("%g %%", 100*level.Confidence()), Notes: d.Notes(metrics),
+		Seeds: seedWords(s.Seeds, ", "), Percent: study.ExactPercent(level.Confidence()), Notes: d.Notes(metrics),
 	}
 	doc.question(d)
 	doc.answer(d, level, metrics)
@@ -147,7 +147,7 @@ func (doc *document) question(d *study.Data) {
 		doc.Baseline = plan.BaselineWords(*plan.Baseline)
 	}
 	if n := len(plan.Variants) - mostVariants; n > 0 {
-		doc.Left = append(doc.Left, fmt.Sprintf("%d more variants, at GET /studies/%s", n, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("%s, at GET /studies/%s", study.Counted(n, "more variant"), d.Study.ID))
 	}
 	for _, v := range plan.Variants[:min(len(plan.Variants), mostVariants)] {
 		one := variant{Name: v.Name, Scenario: v.Scenario}
@@ -226,7 +226,7 @@ func (doc *document) answer(d *study.Data, level *statistics.Level, metrics []si
 		}
 	}
 	if n := len(c.Unmatched); n > 0 {
-		doc.Notes = append([]string{fmt.Sprintf("%d points have no partner at the baseline, and are not compared.", n)}, doc.Notes...)
+		doc.Notes = append([]string{"Not compared, without a partner at the baseline: " + study.Counted(n, "point") + "."}, doc.Notes...)
 	}
 	for _, m := range metrics[:min(len(metrics), mostDrawn)] {
 		a := answer{Metric: m.Words()}
@@ -240,7 +240,8 @@ func (doc *document) answer(d *study.Data, level *statistics.Level, metrics []si
 		doc.Answers = append(doc.Answers, a)
 	}
 	if n := len(metrics) - mostDrawn; n > 0 {
-		doc.Left = append(doc.Left, fmt.Sprintf("the sentences of %d more metrics, at GET /studies/%s/comparison", n, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("the sentences of %s, at GET /studies/%s/comparison", study.Counted(n, "more metric"),
+			d.Study.ID))
 	}
 }
 
@@ -284,8 +285,8 @@ func (doc *document) tables(d *study.Data, level *statistics.Level, metrics []si
 	rows := len(d.Points)
 	if rows > mostRows/2 {
 		rows = mostRows / 2
-		doc.Left = append(doc.Left, fmt.Sprintf("the rows of %d more points in each table, at GET /studies/%s/statistics",
-			len(d.Points)-rows, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("the rows of %s in each table, at GET /studies/%s/statistics",
+			study.Counted(len(d.Points)-rows, "more point"), d.Study.ID))
 	}
 	for _, f := range d.Fates()[:rows] {
 		one := fate{
@@ -302,7 +303,7 @@ func (doc *document) tables(d *study.Data, level *statistics.Level, metrics []si
 	}
 	tables := min(len(metrics), mostTables, max(1, mostRows/max(rows, 1)))
 	if n := len(metrics) - tables; n > 0 {
-		doc.Left = append(doc.Left, fmt.Sprintf("the tables of %d more metrics, at GET /studies/%s/statistics", n, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("the tables of %s, at GET /studies/%s/statistics", study.Counted(n, "more metric"), d.Study.ID))
 	}
 	for _, m := range metrics[:tables] {
 		t := table{Metric: m.Words(), Unit: unit(m)}
@@ -313,12 +314,7 @@ func (doc *document) tables(d *study.Data, level *statistics.Level, metrics []si
 			t.Better = "higher is better"
 		}
 		for _, e := range d.Statistics(level, []simulation.Measure{m}, d.Study.Plan.Replications.Until)[:rows] {
-			row := numbersOf(e, doc.Fates[e.Point])
-			// A share is no aim for counts of what rarely happens.
-			if a := d.Study.Plan.Replications.Until; m.Unit == "1" && (a == nil || a.Absolute[m.Name] == 0) {
-				row.Needed = "–"
-			}
-			t.Rows = append(t.Rows, row)
+			t.Rows = append(t.Rows, numbersOf(e, doc.Fates[e.Point]))
 		}
 		doc.Tables = append(doc.Tables, t)
 	}
@@ -357,7 +353,7 @@ func figureOf(v float64) string {
 // figures are the plots of the first metrics.
 func (doc *document) figures(d *study.Data, level *statistics.Level, metrics []simulation.Measure) error {
 	if n := len(metrics) - mostDrawn; n > 0 {
-		doc.Left = append(doc.Left, fmt.Sprintf("the plots of %d more metrics, at GET /studies/%s/plots", n, d.Study.ID))
+		doc.Left = append(doc.Left, fmt.Sprintf("the plots of %s, at GET /studies/%s/plots", study.Counted(n, "more metric"), d.Study.ID))
 	}
 	for _, m := range metrics[:min(len(metrics), mostDrawn)] {
 		for _, plot := range chart.StudyPlots() {

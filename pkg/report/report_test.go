@@ -106,7 +106,8 @@ func TestAReportSaysAllThatTheStudyCameTo(t *testing.T) {
 		"Comparisons with the baseline, points by metrics: 4. Told apart from chance: 1 lower and 0 higher. Told apart by " +
 			"itself, not among all comparisons: 1. Not told apart from chance: 2.",
 		"Mean time loss of green wave, demand 1.2 against base, demand 1.2: lower by 1", "n = 6, paired by seed.",
-		"Mean time loss of green wave, demand 0.8 against base, demand 0.8: not told apart from chance with n = 9.",
+		"Mean time loss of green wave, demand 0.8 against base, demand 0.8: not told apart from chance with n = 9 " +
+			"(95 %: lower by 0.87 s to higher by 0.57 s).",
 		"3 of the runs, at 1 of the points, ended without a result.",
 		"4 points, each with the seeds 1:9: 36 runs.", "Baseline: base, at the same values of all axes.",
 		strings.Repeat("b", 64), "city.sumocfg", "demand scale 0.8, 1.2", "DeadlineExceeded (3)", "Results come from SUMO 1.28.0.",
@@ -265,6 +266,9 @@ func TestTheSameRunsAgain(t *testing.T) {
 		"an aim that was reached": {func(s *study.Study) {
 			s.Plan.Replications.Until = &study.Aim{RelativeHalfWidth: 0.05, Max: 30}
 		}, plain},
+		"an axis of one version": {func(s *study.Study) {
+			s.Plan.Axes[0].Set, s.Plan.Axes[0].Values = "sumo_version", []json.RawMessage{json.RawMessage(`"1.28"`)}
+		}, strings.NewReplacer("demand=scale:0.8,1.2", "demand=sumo_version:1.28", " \\\n  --sumo-version 1.28", "").Replace(plain)},
 		"other seeds": {func(s *study.Study) { s.Seeds = []int64{3, 5, 9} }, strings.Replace(plain, "1:3", "3,5,9", 1)},
 	} {
 		d := example(3, tc.change)

@@ -180,7 +180,7 @@ func loosened(schema *huma.Schema, value json.RawMessage) json.RawMessage {
 			wanted, err = ParseText(schema, given)
 		}
 	case json.Number:
-		wanted, err = fromNumber(schema, given)
+		wanted = fromNumber(schema, given)
 	default:
 		return value
 	}
@@ -194,20 +194,20 @@ func loosened(schema *huma.Schema, value json.RawMessage) json.RawMessage {
 	return out
 }
 
-func fromNumber(schema *huma.Schema, given json.Number) (any, error) {
+func fromNumber(schema *huma.Schema, given json.Number) any {
 	switch schema.Type {
 	case huma.TypeString:
-		return given.String(), nil
+		return given.String()
 	case huma.TypeInteger:
 		if x, err := given.Float64(); err == nil && x == math.Trunc(x) && math.Abs(x) < exact {
-			return int64(x), nil
+			return int64(x)
 		}
 	case huma.TypeBoolean:
 		if text := given.String(); text == "0" || text == "1" {
-			return text == "1", nil
+			return text == "1"
 		}
 	}
-	return given, nil
+	return given
 }
 
 // ParseText reads a number or a truth value that is written as text, as in forms. Text for any other schema is itself.

@@ -122,7 +122,7 @@ type PointComparison struct {
 	P            *float64      `json:"p" doc:"Two-sided; null without a test."`
 	PAdjusted    *float64      `json:"p_adjusted" doc:"By Holm's method, over all comparisons of the study."`
 	Verdict      study.Verdict `json:"verdict" enum:"lower,higher,by_itself,not_told_apart,constant,unknown" doc:"lower, higher: told apart from chance among all comparisons. by_itself: told apart alone, not among all comparisons. constant: every pair differs by the same number."`
-	Better       *bool         `json:"better" doc:"Whether traffic is better off; null where the verdict is neither lower nor higher, neither way is good, or the side that looks better leaves out vehicles that had not arrived."`
+	Better       *bool         `json:"better" doc:"Whether traffic is better off; null where the verdict is neither lower nor higher, neither way is good, or the side that looks better leaves out vehicles that had not arrived, or has many teleports."`
 	Words        string        `json:"words" doc:"The verdict for a person."`
 	Sentence     string        `json:"sentence" doc:"The same with both points named, for a report."`
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // readSize is how much of a file is read at a time.
@@ -34,6 +35,9 @@ type archive struct {
 	left     int64 // bytes that may still be unpacked
 }
 
+// unpacksTooMuch is the fault of an archive with more than Limits.Unpacked.
+const unpacksTooMuch = "the files unpack to more than %s, which is the limit: leave out what the simulation does not need"
+
 type entry struct {
 	packed
 	entryName
@@ -48,7 +52,7 @@ type packed struct {
 
 const (
 	// ratioFloor is the unpacked size from which Limits.Ratio counts.
-	ratioFloor = 4 << 20
+	ratioFloor = xml.LeastExpanded
 	// directoryPerEntry bounds the zip's table of contents, which is held in memory: room for a path of 200 characters,
 	// on average over all entries that are allowed.
 	directoryPerEntry = 256
@@ -207,8 +211,7 @@ func (a *archive) list(files []packed, rep *report) {
 		found[name.name] = entry{p, name, twice} // unzip leaves the last one, too
 		// Sizes that overflow 64 bits exceed any limit.
 		if claimed += f.UncompressedSize64; claimed < f.UncompressedSize64 || claimed > uint64(a.limits.Unpacked) {
-			rep.fault("", "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
-				bytesText(a.limits.Unpacked))
+			rep.fault("", unpacksTooMuch, bytesText(a.limits.Unpacked))
 			return
 		}
 	}
@@ -434,8 +437,7 @@ func (a *archive) each(
 			return ctx.Err()
 		case err == nil:
 		case errors.Is(err, errTotal):
-			rep.fault(e.name, "the files unpack to more than %s, which is the limit: leave out what the simulation does not need",
-				bytesText(a.limits.Unpacked))
+			rep.fault(e.name, unpacksTooMuch, bytesText(a.limits.Unpacked))
 			return nil
 		case errors.Is(err, errRatio):
 			damaged(e.name, bombFault(a.limits))

@@ -88,6 +88,9 @@ func (t *tally) take(a simulation.Attribute, e xml.Element, before xml.Attr, has
 	if t.fault == "" && (t.set == 1 || e.Depth == 1 || a.Element == "param") { // the others have the fault of the first
 		t.fault = settingFault(a, e)
 	}
+	if t.fault == "" && !t.numeric && isNumeric(a.Element, a.Name) {
+		t.fault = fmt.Sprintf("SUMO takes a number for %s of <%s>, and %s is none: set a number", quote(a.Name), shown(a.Element), quote(a.Value))
+	}
 	if !t.numeric && t.number == "" && has && isNumber(string(before.Value)) {
 		t.number = string(before.Value)
 	}

@@ -31,7 +31,8 @@ type Derivation struct {
 // Derive makes a scenario that shares everything with another but the changes, which it stores as an overlay. It is checked as a whole,
 // as if it had been uploaded in one zip, and answers as Accept does, with what it has differently from d.From. The same changes to the same
 // zip are the same scenario, by whatever steps they came about; none at all are the zip itself. Requests that change nothing, or delete
-// what is not there, are problem.Invalid.
+// what is not there, are problem.Invalid. A repeated request has the same answer after the uploaded scenario that it begins from was deleted,
+// while what it made is there.
 func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s Scenario, step Differences, created bool, err error) {
 	var changes layer
 	if d.Files != nil {
@@ -44,7 +45,12 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 			changes = layer{NewReaderAt(ctx, in.Objects, sent.Key, sent.Size), sent.Size}
 		}
 	}
-	parent, err := in.Store.Scenario(ctx, t.ID, d.From)
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return Scenario{}, step, false, err
+	}
+	defer end()
+	parent, gone, err := in.parent(ctx, t, d.From)
 	if err != nil {
 		return Scenario{}, step, false, err
 	}
@@ -60,6 +66,9 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 	}
 	if known, found, err := in.known(ctx, t, s.Digest, d.About); found || err != nil {
 		return known, next.step, false, err
+	}
+	if gone != nil { // it was deleted, and nothing new can be made from it
+		return Scenario{}, step, false, gone
 	}
 	if !next.delta.empty() {
 		s.OverlayKey = artifact.OverlayKey(t.Namespace, in.NewID())
@@ -84,6 +93,21 @@ func (in *Intake) Derive(ctx context.Context, t tenant.Tenant, d Derivation) (s 
 		in.discardOverlay(ctx, s)
 	}
 	return stored, next.step, created, nil
+}
+
+// parent returns the scenario to derive from. Of one that was uploaded and is deleted, what others that share its zip show of it suffices to
+// recognize a repeated request; gone is the answer to all others.
+func (in *Intake) parent(ctx context.Context, t tenant.Tenant, digest string) (parent Scenario, gone, err error) {
+	parent, err = in.Store.Scenario(ctx, t.ID, digest)
+	if problem.CodeOf(err) != problem.NotFound {
+		return parent, nil, err
+	}
+	gone = err
+	sharing, err := in.Store.ScenarioOverBase(ctx, t.ID, digest)
+	if problem.CodeOf(err) == problem.NotFound {
+		return Scenario{}, nil, gone
+	}
+	return Scenario{TenantID: t.ID, Digest: digest, Key: sharing.Key, Size: sharing.Size}, gone, err
 }
 
 func (in *Intake) storeOverlay(ctx context.Context, key string, next derived) (int64, error) {

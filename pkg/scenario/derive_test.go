@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
 func (r *records) PutDerived(ctx context.Context, s Scenario, from string) (Scenario, bool, error) {
@@ -446,5 +447,41 @@ func TestAStepIsWhatItsDerivationChanges(t *testing.T) {
 		if diff := cmp.Diff(tt.want, tt.after.since(tt.before, base)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+func TestADerivationIsRepeatableAfterItsParentWasDeleted(t *testing.T) {
+	t.Parallel()
+	b := setupIntake()
+	parent := b.accept(t, scenarioOf(t, "", part{name: "notes.txt", text: "old"}))
+	changes := zipOf(t, part{name: "notes.txt", text: "new"})
+	made := b.mustDerive(t, parent.Digest, changes)
+	delete(b.records.known, parent.TenantID+parent.Digest)
+	objects := len(b.objects.data)
+	again, created, err := b.derive(t, parent.Digest, changes)
+	if diff := cmp.Diff(made, again); err != nil || created || diff != "" {
+		t.Errorf("repeated: created=%t, %v (-want +got):\n%s", created, err, diff)
+	}
+	for name, other := range map[string]func() error{
+		"other changes": func() error {
+			_, _, err := b.derive(t, parent.Digest, zipOf(t, part{name: "notes.txt", text: "other"}))
+			return err
+		},
+		"a scenario that never was": func() error {
+			_, _, err := b.derive(t, strings.Repeat("f", 64), changes)
+			return err
+		},
+		"of another tenant": func() error {
+			_, _, _, err := b.Derive(t.Context(), tenant.Tenant{ID: "u", Namespace: "sumo-u"},
+				Derivation{From: parent.Digest, Files: bytes.NewReader(changes)})
+			return err
+		},
+	} {
+		if err := other(); problem.CodeOf(err) != problem.NotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(b.objects.data) != objects {
+		t.Errorf("of %d objects there are %d", objects, len(b.objects.data))
 	}
 }

@@ -357,7 +357,7 @@ func (d *documentReader) keyedRef(e xml.Element, a xml.Attr, u use, key string) 
 	d.doc.refs = append(d.doc.refs, r)
 }
 
-// tooLong refuses an attribute of which only the beginning is known.
+// tooLong refuses an attribute whose end was not read.
 func (d *documentReader) tooLong(a xml.Attr) {
 	d.hazard(a.Line, "the attribute "+quote(string(a.Name))+" is longer than a file name can be: shorten it")
 }

@@ -35,6 +35,11 @@ func (im *Importer) Import(ctx context.Context, t tenant.Tenant, urls []string, 
 			return Scenario{}, err
 		}
 	}
+	ctx, end, err := im.Intake.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return Scenario{}, err
+	}
+	defer end()
 	if len(inputs) == 1 && strings.EqualFold(path.Ext(inputs[0].key), ".zip") {
 		return im.importZip(ctx, t, inputs[0], about)
 	}

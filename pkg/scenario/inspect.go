@@ -170,7 +170,7 @@ func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
 	if !xml.IsGzip(br) {
 		return br, nil
 	}
-	z, err := xml.Gunzip(br)
+	z, err := xml.Members(br)
 	if err != nil {
 		return nil, err
 	}
@@ -282,13 +282,16 @@ func (r *report) faultIn(name string, doc *document) {
 	r.fault(item.Location, "%s", item.Message)
 }
 
+// webPage is said of a file that begins with <html>.
+const webPage = "looks like a web page, not like SUMO's XML: download the file itself again"
+
 // brokenXML says why a document could not be read.
 func brokenXML(name string, doc *document) problem.Item {
 	location := at(name, doc.faultLine)
 	dtd, isDTD := errors.AsType[xml.DTDError](doc.fault)
 	switch {
 	case isDTD && dtd.HTML, strings.EqualFold(doc.root, "html"):
-		return problem.Item{Location: name, Message: "looks like a web page, not like SUMO's XML: download the file itself again"}
+		return problem.Item{Location: name, Message: webPage}
 	case isDTD:
 		return problem.Item{Location: location, Message: "contains <!DOCTYPE or <!ENTITY, which is refused for safety: delete that " +
 			"declaration; SUMO does not need it"}
@@ -349,7 +352,7 @@ func (d *document) misfit(r role) string {
 	}
 	switch root := strings.ToLower(d.root); root {
 	case "html":
-		return "looks like a web page, not like SUMO's XML: download the file itself again"
+		return webPage
 	case "osm":
 		return "is OpenStreetMap data: convert it with netconvert --osm-files and name the resulting .net.xml"
 	case "nodes", "edges", "connections":

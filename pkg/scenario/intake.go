@@ -13,18 +13,21 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
 
-// Intake stores, checks and records uploads, each content once per tenant. All fields must be set.
+// Intake stores, checks and records uploads, each content once per tenant. All fields but Share must be set.
 type Intake struct {
 	Store   Store
 	Objects Objects
 	Limits  Limits
-	NewID   func() string // names the object of one upload; never the same twice
-	Now     func() time.Time
+	// Share bounds what one tenant has checked at once; nil where the service itself is the only caller.
+	Share *fairness.Bound
+	NewID func() string // names the object of one upload; never the same twice
+	Now   func() time.Time
 }
 
 // Store keeps scenarios and uploads by tenant. Where there is none with an id, that is problem.NotFound.
@@ -32,6 +35,8 @@ type Store interface {
 	// PutScenario stores s unless the tenant already has one with its digest; either way it returns the stored one.
 	PutScenario(ctx context.Context, s Scenario) (stored Scenario, created bool, err error)
 	Scenario(ctx context.Context, tenantID, digest string) (Scenario, error)
+	// ScenarioOverBase returns one that was derived from the zip of the scenario called base, which may be deleted.
+	ScenarioOverBase(ctx context.Context, tenantID, base string) (Scenario, error)
 	// UpdateManifest replaces what was found in a scenario's zip.
 	UpdateManifest(ctx context.Context, tenantID, digest string, m Manifest) (Scenario, error)
 	// PutDerived stores s, which shares its zip with the scenario called from, as PutScenario does. When that one is gone it is
@@ -247,6 +252,11 @@ func (m Manifest) has(requested string) bool {
 
 // inspect reads a stored scenario in ranges. config is judged whatever its name; program is Limits.Program.
 func (in *Intake) inspect(ctx context.Context, s Scenario, config string, program bool) (Manifest, error) {
+	ctx, end, err := in.Share.Begin(ctx, s.TenantID)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer end()
 	limits := in.Limits
 	limits.Config, limits.Program = config, program
 	return Inspect(ctx, s.Content(ctx, in.Objects), limits)

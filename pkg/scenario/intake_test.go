@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/tenant"
 )
@@ -94,6 +95,15 @@ func (r *records) PutScenario(_ context.Context, s Scenario) (Scenario, bool, er
 func (r *records) Scenario(_ context.Context, tenantID, digest string) (Scenario, error) {
 	if s, ok := r.known[tenantID+digest]; ok {
 		return s, nil
+	}
+	return Scenario{}, problem.New(problem.NotFound, "no scenario")
+}
+
+func (r *records) ScenarioOverBase(_ context.Context, tenantID, base string) (Scenario, error) {
+	for _, s := range r.known {
+		if s.TenantID == tenantID && s.Derived.Base == base {
+			return s, nil
+		}
 	}
 	return Scenario{}, problem.New(problem.NotFound, "no scenario")
 }
@@ -512,4 +522,81 @@ func TestAProgramMayNameAConfigurationOfAnyName(t *testing.T) {
 			t.Errorf("%q: %q, %v", requested, c.Path, err)
 		}
 	}
+}
+
+// TestATenantHasAFewChecksAtOnce: everything that reads whole scenarios waits for its turn, takes one turn only, and leaves nothing behind
+// when it is refused.
+func TestATenantHasAFewChecksAtOnce(t *testing.T) {
+	t.Parallel()
+	data := scenarioOf(t, "")
+	other := func() io.Reader { return bytes.NewReader(scenarioOf(t, "<!-- another -->")) }
+	for name, call := range map[string]func(b intakeBundle, s Scenario, upload string) error{
+		"an upload": func(b intakeBundle, _ Scenario, _ string) error {
+			_, _, err := b.Accept(t.Context(), b.tenant, other(), About{})
+			return err
+		},
+		"a check": func(b intakeBundle, _ Scenario, _ string) error {
+			_, err := b.Validate(t.Context(), b.tenant, bytes.NewReader(data), About{})
+			return err
+		},
+		"a derived scenario": func(b intakeBundle, s Scenario, _ string) error {
+			_, _, err := b.derive(t, s.Digest, zipOf(t, part{name: "notes.txt", text: "new"}))
+			return err
+		},
+		"a direct upload": func(b intakeBundle, _ Scenario, upload string) error {
+			_, _, err := b.Complete(t.Context(), b.tenant, upload, false)
+			return err
+		},
+		"a scenario of an older release": func(b intakeBundle, s Scenario, _ string) error {
+			s.Manifest.Checked = 0
+			_, err := b.Config(t.Context(), s, "")
+			return err
+		},
+		"a study's trial": func(b intakeBundle, s Scenario, _ string) error {
+			ctx, end, err := b.Share.Begin(t.Context(), b.tenant.ID) // as the plan of the study does
+			if err != nil {
+				return err
+			}
+			defer end()
+			s.Manifest.Checked = 0
+			_, err = b.Trial(ctx, s, "")
+			return err
+		},
+		"an import": func(b intakeBundle, _ Scenario, _ string) error {
+			b.tenant.InputBuckets = []string{"inputs"}
+			im := Importer{Intake: b.Intake, Inputs: inputs{bytes.NewReader(data)}, OwnBucket: "own"}
+			_, err := im.Import(t.Context(), b.tenant, []string{"s3://inputs/x.zip"}, About{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, _, upload, _ := begun(t, data, "")
+			s := b.accept(t, scenarioOf(t, "<!-- the parent -->"))
+			b.Share = &fairness.Bound{Most: 1, Patience: time.Millisecond}
+			_, end, err := b.Share.Begin(t.Context(), b.tenant.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(b.objects.data)
+			if err := call(b, s, upload); problem.CodeOf(err) != problem.RateLimited || len(b.objects.data) != before {
+				t.Errorf("beside another one: %v; of %d objects there are %d", err, before, len(b.objects.data))
+			}
+			end()
+			if err := call(b, s, upload); err != nil {
+				t.Errorf("alone: %v", err)
+			}
+			if _, end, err = b.Share.Begin(t.Context(), b.tenant.ID); err != nil {
+				t.Fatalf("afterwards: %v", err)
+			}
+			end()
+		})
+	}
+}
+
+// inputs has one object in every place.
+type inputs struct{ object *bytes.Reader }
+
+func (in inputs) OpenInput(context.Context, string, string) (io.ReadCloser, int64, error) {
+	return io.NopCloser(in.object), in.object.Size(), nil
 }

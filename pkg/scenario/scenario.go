@@ -9,6 +9,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Scenario is one stored upload, or one derived from it. The same bytes uploaded again by the same tenant are the same scenario, and so
@@ -204,8 +205,7 @@ type Limits struct {
 	Program bool
 }
 
-// DefaultLimits allow a large city with a day's demand. A ratio of 200 is five times what XML of SUMO's own outputs
-// reaches with deflate; deflate itself cannot exceed 1032.
+// DefaultLimits allow a large city with a day's demand.
 func DefaultLimits() Limits {
-	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: 200, Names: memoryBudget}
+	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: xml.MostExpansion, Names: memoryBudget}
 }

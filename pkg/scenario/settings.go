@@ -10,7 +10,7 @@ import (
 // settingReader reads the elements of a configuration as SUMO does: every element whose value or v attribute, or text, is not
 // empty sets the option of its name, at any depth.
 type settingReader struct {
-	// set gets an option by its name in the configuration, and its value, of which cut says that it is only the beginning.
+	// set gets an option by its name in the configuration, and its value; cut says that this is only the beginning of it.
 	set func(name, value string, cut bool, line int)
 
 	item string // the option to which text belongs

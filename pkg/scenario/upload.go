@@ -64,6 +64,11 @@ func (in *Intake) Complete(ctx context.Context, t tenant.Tenant, id string, prog
 	if err != nil || u.Digest != "" {
 		return in.completed(ctx, u, err)
 	}
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return Scenario{}, false, err
+	}
+	defer end()
 	key := artifact.UploadKey(t.Namespace, u.ID)
 	body, err := in.Objects.Open(ctx, key, 0, -1)
 	if problem.CodeOf(err) == problem.NotFound {

@@ -56,6 +56,24 @@ var vocabulary = sync.OnceValue(func() dictionary {
 	return d
 })
 
+// numbers.txt has the elements of routes, additional files and networks, each with those of its attributes that hold a number and nothing
+// else in the schemas of every SUMO on offer.
+//
+//go:embed numbers.txt
+var numberList string
+
+var numeric = sync.OnceValue(func() map[string][]string {
+	of := map[string][]string{}
+	for line := range strings.Lines(numberList) {
+		fields := strings.Fields(line)
+		of[fields[0]] = fields[1:]
+	}
+	return of
+})
+
+// isNumeric reports whether SUMO takes numbers only for an attribute of an element.
+func isNumeric(element, attribute string) bool { return slices.Contains(numeric()[element], attribute) }
+
 // oddity is an element or attribute that SUMO does not know.
 type oddity struct{ element, attribute string }
 

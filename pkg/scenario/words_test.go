@@ -16,9 +16,9 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 )
 
-//go:generate go test . -run TestWordsAreThoseOfTheSchemas -update
+//go:generate go test . -run "Test(Words|Numbers)AreThoseOfTheSchemas" -update
 
-var update = flag.Bool("update", false, "add the words of every installed SUMO to words.txt")
+var update = flag.Bool("update", false, "add the words of every installed SUMO to words.txt, and write numbers.txt")
 
 // TestWordsAreThoseOfTheSchemas holds words.txt against the schemas that SUMO carries for routes and additional files.
 func TestWordsAreThoseOfTheSchemas(t *testing.T) {
@@ -92,8 +92,29 @@ func schemaNames(t *testing.T, at release.Installation) (names []string) {
 	return names
 }
 
+// demandSchemas are those of routes and additional files.
+var demandSchemas = []string{"routes_file.xsd", "additional_file.xsd"}
+
 // schemaWords returns the attributes of each element that the schemas of routes and additional files allow.
 func schemaWords(t *testing.T, at release.Installation) map[string]map[string]bool {
+	words := map[string]map[string]bool{}
+	eachAttribute(t, at, demandSchemas, func(element, attribute string, _ bool) {
+		if words[element] == nil {
+			words[element] = map[string]bool{}
+		}
+		if attribute != "" {
+			words[element][attribute] = true
+		}
+	})
+	return words
+}
+
+// numberTypes are those of XML Schema that hold numbers.
+var numberTypes = []string{"float", "double", "decimal", "integer", "int", "nonNegativeInteger", "positiveInteger", "nonPositiveInteger"}
+
+// eachAttribute calls visit for each attribute of each element that schemas allow, and for each element without one; a pair may come
+// several times. number reports whether its type holds numbers only.
+func eachAttribute(t *testing.T, at release.Installation, schemas []string, visit func(element, attribute string, number bool)) {
 	t.Helper()
 	read := func(name string) schemaNode {
 		f, err := os.Open(name)
@@ -116,7 +137,10 @@ func schemaWords(t *testing.T, at release.Installation) map[string]map[string]bo
 		t.Fatal(err)
 	}
 	older, _ := filepath.Glob(filepath.Join(folder, "*Types.xsd"))
-	roots := []schemaNode{read(filepath.Join(folder, "routes_file.xsd")), read(filepath.Join(folder, "additional_file.xsd"))}
+	var roots []schemaNode
+	for _, name := range schemas {
+		roots = append(roots, read(filepath.Join(folder, name)))
+	}
 	all := slices.Clone(roots)
 	for _, name := range append(inner, older...) {
 		all = append(all, read(name))
@@ -128,38 +152,53 @@ func schemaWords(t *testing.T, at release.Installation) map[string]map[string]bo
 			}
 		}
 	}
-	words := map[string]map[string]bool{}
+	var holdsNumbers func(typeName string, inline []schemaNode) bool
+	holdsNumbers = func(typeName string, inline []schemaNode) bool {
+		if _, builtIn, ok := strings.Cut(typeName, ":"); ok {
+			return slices.Contains(numberTypes, builtIn)
+		}
+		if typeName != "" {
+			inline = []schemaNode{types[typeName]}
+		}
+		for _, part := range inline {
+			switch part.XMLName.Local {
+			case "simpleType":
+				return holdsNumbers("", part.Parts)
+			case "restriction":
+				return holdsNumbers(part.Base, part.Parts)
+			}
+		}
+		return false
+	}
 	visited := map[string]bool{}
-	var attributes func(n schemaNode, into map[string]bool)
+	var attributes func(n schemaNode, of string)
 	var elements func(n schemaNode)
-	attributes = func(n schemaNode, into map[string]bool) {
+	attributes = func(n schemaNode, of string) {
 		switch n.XMLName.Local {
 		case "attribute":
-			into[n.Name] = true
+			visit(of, n.Name, holdsNumbers(n.Type, n.Parts))
 			return
 		case "anyAttribute":
-			into["*"] = true
+			visit(of, "*", false)
 		case "element":
 			return
 		case "extension", "restriction":
-			attributes(types[n.Base], into)
+			attributes(types[n.Base], of)
 		case "attributeGroup":
 			if n.Ref != "" {
-				attributes(types[n.Ref], into)
+				attributes(types[n.Ref], of)
 			}
 		}
 		for _, part := range n.Parts {
-			attributes(part, into)
+			attributes(part, of)
 		}
 	}
 	elements = func(n schemaNode) {
 		if n.XMLName.Local == "element" {
-			if words[n.Name] == nil {
-				words[n.Name] = map[string]bool{}
-			}
-			attributes(types[n.Type], words[n.Name])
+			visit(n.Name, "", false)
+			attributes(types[n.Type], n.Name)
 			for _, part := range n.Parts {
-				attributes(part, words[n.Name])
+				attributes(part, n.Name)
 			}
 			if !visited[n.Type] {
 				visited[n.Type] = true
@@ -179,7 +218,53 @@ func schemaWords(t *testing.T, at release.Installation) map[string]map[string]bo
 			elements(part)
 		}
 	}
-	return words
+}
+
+// TestNumbersAreThoseOfTheSchemas holds numbers.txt against the schemas of everything in which a study may set values. An attribute in
+// which one version takes another text is no number.
+func TestNumbersAreThoseOfTheSchemas(t *testing.T) {
+	t.Parallel()
+	type pair struct{ element, attribute string }
+	numbers := map[pair]bool{}
+	note := func(at release.Installation) {
+		eachAttribute(t, at, append(slices.Clone(demandSchemas), "net_file.xsd"), func(element, attribute string, number bool) {
+			of := pair{element, attribute}
+			before, seen := numbers[of]
+			numbers[of] = number && (before || !seen)
+		})
+	}
+	if !*update {
+		for _, version := range sumotest.Versions() {
+			note(sumotest.Version(t, version))
+		}
+		for of, number := range numbers {
+			if !number && of.attribute != "" && isNumeric(of.element, of.attribute) {
+				t.Errorf("numbers.txt has %s of <%s>, which takes other text too: make generate", of.attribute, of.element)
+			}
+		}
+		return
+	}
+	dir, err := release.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range release.Installed(dir) {
+		note(at)
+	}
+	byElement := map[string][]string{}
+	for of, number := range numbers {
+		if number {
+			byElement[of.element] = append(byElement[of.element], of.attribute)
+		}
+	}
+	var lines []string
+	for _, element := range slices.Sorted(maps.Keys(byElement)) {
+		slices.Sort(byElement[element])
+		lines = append(lines, element+" "+strings.Join(byElement[element], " "))
+	}
+	if err := os.WriteFile("numbers.txt", []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestUnknownWordsAreNoted(t *testing.T) {

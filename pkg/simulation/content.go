@@ -3,7 +3,6 @@ package simulation
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,50 +10,43 @@ import (
 	"hash"
 	"io"
 	"strings"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-const (
-	// mostExpansion bounds what a compressed file is read as, in multiples of its size. SUMO's outputs shrink to a twentieth, at most to a
-	// fiftieth; a file that was made to waste time may grow a thousandfold.
-	mostExpansion = 200
-	// leastExpanded is always read, in bytes: a small file may shrink more.
-	leastExpanded = 1 << 20
-	// contentBuffer is the longest line of SUMO's that is looked at. One vehicle's or one step's is shorter; a longer one counts as it is.
-	contentBuffer = 64 << 10
-)
+// contentBuffer is the longest line of SUMO's that is looked at. One vehicle's or one step's is shorter; a longer one counts as it is.
+const contentBuffer = 64 << 10
 
 // ContentSum returns the SHA-256, in hexadecimal, of what a file says that equal runs say too, and whether there is one. That is the file
 // itself, but for two differences. One that is called .gz counts uncompressed. Of XML, what depends on the moment and the machine does not
 // count: what stands before the root element, where SUMO notes the date and the paths of its options, elements performance of statistics,
-// and how long each step of a summary took to compute (duration). r is read to its end, size is the file's. A file whose compression is
-// broken, or which grows beyond all proportion, has no such sum.
-func ContentSum(name string, r io.Reader, size int64) (sum string, ok bool, err error) {
+// and how long each step of a summary took to compute (duration). r is read to its end. A file whose compression is broken, or which
+// grows beyond all proportion (xml.ErrExpands), has no such sum.
+func ContentSum(name string, r io.Reader) (sum string, ok bool, err error) {
 	source := &readErrors{r: r}
 	var content io.Reader = source
 	plain, compressed := strings.CutSuffix(name, ".gz")
-	limit := int64(-1)
 	if compressed {
-		z, err := gzip.NewReader(source)
+		z, err := xml.Gunzip(source)
 		if err != nil {
 			return "", false, source.err
 		}
-		limit = leastExpanded + mostExpansion*size
-		content = io.LimitReader(z, limit+1)
+		content = z
 	}
-	c := contentHash{hash: sha256.New()}
+	c := contentHash{sha256.New()}
 	in := bufio.NewReaderSize(content, contentBuffer)
 	if strings.HasSuffix(plain, ".xml") || strings.HasSuffix(plain, "cfg") { // tools leave configurations: .sumocfg, .duarcfg
-		err = c.xml(in)
+		err = c.document(in)
 	} else {
-		_, err = in.WriteTo(&c)
+		_, err = in.WriteTo(c)
 	}
 	switch {
 	case source.err != nil:
 		return "", false, source.err
-	case err != nil, limit >= 0 && c.read > limit:
+	case err != nil:
 		return "", false, nil
 	}
-	return hex.EncodeToString(c.hash.Sum(nil)), true, nil
+	return hex.EncodeToString(c.Sum(nil)), true, nil
 }
 
 // readErrors remembers the error of a reader, so that it is distinguished from those of what reads it.
@@ -71,28 +63,19 @@ func (r *readErrors) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// contentHash hashes what counts, and knows how much was read.
-type contentHash struct {
-	hash hash.Hash
-	read int64 // bytes, as far as the hash has them or they were left out on purpose
-}
+// contentHash hashes what counts.
+type contentHash struct{ hash.Hash }
 
-func (c *contentHash) Write(p []byte) (int, error) {
-	c.read += int64(len(p))
-	return c.hash.Write(p)
-}
-
-// xml hashes a document of SUMO's, which has one element a line.
-func (c *contentHash) xml(in *bufio.Reader) error {
-	if err := c.skipProlog(in); err != nil {
+// document hashes a document of SUMO's, which has one element a line.
+func (c contentHash) document(in *bufio.Reader) error {
+	if err := skipProlog(in); err != nil {
 		return err
 	}
 	begins := true // of a line, rather than inside a long one
 	for {
 		line, err := in.ReadSlice('\n')
 		if long := errors.Is(err, bufio.ErrBufferFull); begins && !long {
-			line = c.withoutTimes(line)
-			_, _ = c.Write(line)
+			_, _ = c.Write(withoutTimes(line))
 		} else {
 			_, _ = c.Write(line)
 			begins = !long
@@ -113,10 +96,9 @@ var (
 )
 
 // withoutTimes is a line without what the clock has said.
-func (c *contentHash) withoutTimes(line []byte) []byte {
+func withoutTimes(line []byte) []byte {
 	switch text := bytes.TrimLeft(line, " \t"); {
 	case bytes.HasPrefix(text, performance) && bytes.HasSuffix(bytes.TrimRight(text, "\r\n"), []byte("/>")):
-		c.read += int64(len(line))
 		return nil
 	case bytes.HasPrefix(text, step):
 		at := bytes.LastIndex(line, duration)
@@ -128,14 +110,13 @@ func (c *contentHash) withoutTimes(line []byte) []byte {
 			return line
 		}
 		rest := line[at+len(duration)+end+1:]
-		c.read += int64(len(line) - at - len(rest))
 		return append(line[:at], rest...)
 	}
 	return line
 }
 
 // skipProlog reads up to the root element: the declaration, comments and blanks. A file that has something else there counts from there on.
-func (c *contentHash) skipProlog(in *bufio.Reader) error {
+func skipProlog(in *bufio.Reader) error {
 	for {
 		head, err := in.Peek(4)
 		if len(head) == 0 {
@@ -153,15 +134,13 @@ func (c *contentHash) skipProlog(in *bufio.Reader) error {
 		case !bytes.ContainsAny(head[:1], " \t\r\n\xef\xbb\xbf"): // the last three are a byte order mark
 			return nil
 		}
-		skipped, _ := in.Discard(n)
-		c.read += int64(skipped)
+		_, _ = in.Discard(n)
 		if end == "" {
 			continue
 		}
 		var last []byte // as many as end has
 		for !bytes.Equal(last, []byte(end)) {
 			part, err := in.ReadSlice(end[len(end)-1])
-			c.read += int64(len(part))
 			last = append(last, part[max(0, len(part)-len(end)):]...)
 			last = last[max(0, len(last)-len(end)):]
 			switch {

@@ -32,7 +32,7 @@ func ParseLogStart(line []byte) (began time.Time, ok bool) {
 }
 
 // A mark says on the console, and not in the log, how far the log has come. A kubelet shows only the last part of a long
-// output, and no place in it could be told without. No line of a log begins like one: logs hold no control characters.
+// output, whose place in the log is unknown without marks. No line of a log begins like one: logs hold no control characters.
 const logMark = "\x1esumo-run: "
 
 // LogMarkEvery is how many bytes of a log stand between two marks: one thousandth more output, and little that cannot be

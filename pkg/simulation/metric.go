@@ -80,6 +80,14 @@ func (m Measure) Words() string {
 	return strings.ToUpper(words[:1]) + words[1:] + suffix
 }
 
+// OfEmissions reports whether a metric is a total over the trips of vehicles with the emissions device.
+func OfEmissions(name string) bool {
+	return strings.HasPrefix(name, "emissions_") || name == "fuel" || name == "electricity"
+}
+
+// OfPersons reports whether a metric counts persons, which runs without any do not have.
+func OfPersons(name string) bool { return strings.HasPrefix(name, "persons_") }
+
 // MetricNames are the names of all metrics that a run can have, in the order of a summary. A study keeps their values in this order.
 func MetricNames() []string {
 	names := make([]string, len(measures))

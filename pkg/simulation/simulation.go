@@ -25,6 +25,8 @@ type Options struct {
 	Scale *float64 `json:"scale,omitempty"`
 	// SumoVersion is one of the operator's versions of SUMO, such as "1.18"; empty for the default.
 	SumoVersion string `json:"sumo_version,omitempty"`
+	// AcceptedVersion is the version for which the job was accepted, where SumoVersion runs in its place because it is not ready.
+	AcceptedVersion string `json:"accepted_version,omitempty"`
 	// Outputs asked for beyond those that every run writes (see DefaultOutputs).
 	Outputs []Output `json:"outputs,omitempty"`
 	// Tables are made from the outputs when SUMO has ended, and are results (Table.File).

@@ -41,12 +41,14 @@ func Measures(names []string) (measures []simulation.Measure) {
 	return measures
 }
 
-// judged are the metrics that a judges in a study about metrics. Counts of what rarely happens, such as teleports, have means near zero,
-// of which a share is no aim: they are judged by an absolute half width only.
+// rare reports whether m counts what rarely happens, such as teleports. Its mean may be near zero, of which a share is no aim.
+func rare(m simulation.Measure) bool { return m.Unit == "1" }
+
+// judged are the metrics that a judges in a study about metrics, rare ones by an absolute half width only.
 func (a *Aim) judged(metrics []string) []string {
 	names := slices.Sorted(maps.Keys(a.Absolute))
 	for _, m := range Measures(metrics) {
-		if a.RelativeHalfWidth > 0 && m.Unit != "1" && !slices.Contains(names, m.Name) {
+		if a.RelativeHalfWidth > 0 && !rare(m) && !slices.Contains(names, m.Name) {
 			names = append(names, m.Name)
 		}
 	}
@@ -63,7 +65,7 @@ func (p Plan) checkDifferences(points []Point) error {
 	}
 	return refused([]problem.Item{{
 		Location: "body.replications.until.of", Value: ofDifference,
-		Message: "has nothing to judge: the baseline is the only point, or matches none of the others",
+		Message: "has nothing to judge: the baseline " + onlyBaseline,
 	}})
 }
 
@@ -87,7 +89,12 @@ func (d *Data) Reaches() []Reach {
 		return nil
 	}
 	level := statistics.At(d.Study.Confidence())
-	names := aim.judged(d.Study.Plan.Metrics)
+	var judged []simulation.Measure
+	for _, name := range aim.judged(d.Study.Plan.Metrics) {
+		if m, ok := simulation.MeasureOf(name); ok {
+			judged = append(judged, m)
+		}
+	}
 	var all []Reach
 	add := func(point int, metric string, s statistics.Sample, goal float64) {
 		if goal == 0 {
@@ -101,18 +108,18 @@ func (d *Data) Reaches() []Reach {
 	}
 	if aim.Of != ofDifference {
 		for p := range d.Points {
-			for _, name := range names {
-				s := statistics.Describe(statistics.Present(d.Values(name, p)))
-				add(p, name, s, aim.halfWidth(name, s.Mean))
+			for _, m := range judged {
+				s := statistics.Describe(statistics.Present(d.Values(m.Name, p)))
+				add(p, m.Name, s, aim.halfWidth(m, s.Mean))
 			}
 		}
 		return all
 	}
 	pairs, _ := d.Study.Plan.Baseline.pairs(d.Points)
 	for _, pair := range pairs {
-		for _, name := range names {
-			differences := statistics.Differences(d.Values(name, pair[0]), d.Values(name, pair[1]))
-			add(pair[0], name, statistics.Describe(differences), aim.halfWidth(name, d.mean(name, pair[1])))
+		for _, m := range judged {
+			differences := statistics.Differences(d.Values(m.Name, pair[0]), d.Values(m.Name, pair[1]))
+			add(pair[0], m.Name, statistics.Describe(differences), aim.halfWidth(m, d.mean(m.Name, pair[1])))
 		}
 	}
 	return all

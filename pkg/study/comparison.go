@@ -39,7 +39,7 @@ type Comparison struct {
 	Adjusted float64 // p, by Holm's method over the family; NaN without a test
 	Verdict  Verdict
 	// Better is whether traffic is better off; nil where the verdict is neither Lower nor Higher, neither way is good, or the side that looks
-	// better leaves out vehicles that had not arrived.
+	// better leaves out vehicles that had not arrived, or delays of those that SUMO moved past jams.
 	Better *bool
 	// Words are the verdict for a person: "lower by 12.3 s (95 %: 8.1 to 16.5), n = 10, paired by seed".
 	Words string
@@ -181,7 +181,7 @@ func (c *Comparison) better(fates []Fate) *bool {
 	if better {
 		good = c.Point
 	}
-	if overTrips(c.Metric) && fates[good].Congested() {
+	if overTrips(c.Metric) && fates[good].Flattered() {
 		return nil
 	}
 	return &better
@@ -214,10 +214,16 @@ func (c *Comparison) words(confidence float64, family int) string {
 		}
 		return fmt.Sprintf("%s by %s %s; nothing varies, so there is no test", way, Quantity(math.Abs(d.Mean), 0, unit), each)
 	case NotToldApart:
-		return fmt.Sprintf("not told apart from chance with n = %d", d.N)
+		text := fmt.Sprintf("not told apart from chance with n = %d", d.N)
+		low, high := d.Half-d.Mean, d.Half+d.Mean // below and above 0, which is in the interval
+		if math.IsNaN(low+high) || math.IsInf(low+high, 0) {
+			return text // the spread overflows
+		}
+		return fmt.Sprintf("%s (%s: lower by %s to higher by %s)", text, ExactPercent(confidence), Quantity(low, d.Half, unit),
+			Quantity(high, d.Half, unit))
 	}
 	low, high := math.Abs(d.Mean)-d.Half, math.Abs(d.Mean)+d.Half
-	text := fmt.Sprintf("%s by %s (%.6g %%: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), 100*confidence,
+	text := fmt.Sprintf("%s by %s (%s: %s to %s), n = %d, %s", way, Quantity(math.Abs(d.Mean), d.Half, unit), ExactPercent(confidence),
 		Quantity(low, d.Half, ""), Quantity(high, d.Half, ""), d.N, pairing)
 	if c.Verdict == ByItself {
 		text = fmt.Sprintf("told apart by itself, not among the %d comparisons of this study: %s", family, text)
@@ -235,6 +241,9 @@ func (c *Comparison) sentence(labels []string, fates []Fate, runs int) string {
 		if overTrips(c.Metric) && fates[point].Congested() {
 			text += fmt.Sprintf(" Left out: %s of the vehicles of %s, which had not arrived at the end.", Percent(fates[point].LeftOut),
 				labels[point])
+		}
+		if overTrips(c.Metric) && fates[point].Lifted() {
+			text += fmt.Sprintf(" Moved past jams: %s of %s.", teleports(fates[point].Moved), labels[point])
 		}
 	}
 	return text
@@ -257,6 +266,9 @@ func Quantity(v, half float64, unit string) string {
 
 // Percent is a share for people, with two significant digits.
 func Percent(share float64) string { return significant(100*share, 2) + " %" }
+
+// ExactPercent is a share that somebody chose, such as a confidence: without the digits that its multiplication makes up.
+func ExactPercent(share float64) string { return significant(100*share, 6) + " %" }
 
 // significant writes v rounded to so many digits, never with an exponent.
 func significant(v float64, digits int) string {

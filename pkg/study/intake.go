@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/idempotency"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
@@ -32,6 +33,8 @@ type Intake struct {
 	Read func(Fields) (job.Request, []problem.Item)
 	// Trial judges a configuration of a scenario with other values in its files.
 	Trial func(ctx context.Context, s scenario.Scenario, configFile string) (*scenario.Trial, error)
+	// Share bounds how many plans of one tenant are settled at once, together with the checks of its scenarios; nil for no bound.
+	Share *fairness.Bound
 	NewID func() string // sorts by time
 	// Changed reports that reconcile has work; nil where nothing listens.
 	Changed func(context.Context)
@@ -75,6 +78,7 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 		checkParallel(&f, r.MaxParallel)
 	}
 	r.Plan.check(&f)
+	r.Plan.checkReplaced(&f)
 	seeds := r.Plan.Replications.seeds(&f, r.Plan.Baseline != nil)
 	checkSize(&f, r.Plan.count(), r.Plan.Replications.Most(len(seeds)))
 	if len(f.items) > 0 {
@@ -86,6 +90,9 @@ func (in *Intake) Plan(ctx context.Context, t tenant.Tenant, r Request) (Study, 
 	}
 	if err := r.Plan.checkDifferences(points); err != nil {
 		return Study{}, nil, err
+	}
+	if note := r.Plan.lonely(points); note != "" {
+		points[0].Warnings = simulation.Warned(append(points[0].Warnings, note))
 	}
 	all, _ := in.Read(fieldsOf(r.Plan.Run)) // settle has reported what is wrong
 	s := Study{
@@ -222,6 +229,9 @@ type settler struct {
 type trial struct {
 	*scenario.Trial
 	judged map[simulation.Attribute]judgement
+	// apart is whether axes are known to set different attributes. Elements are selected by what the stored file says, so that what holds
+	// for one point holds for all.
+	apart bool
 }
 
 type judgement struct {
@@ -238,8 +248,29 @@ func (t *trial) with(a simulation.Attribute) (scenario.Config, error) {
 	return j.config, j.err
 }
 
+// overlap is what is wrong with values that are fine one by one: two of them are for the same attribute of an element.
+func (t *trial) overlap(values []simulation.Attribute) error {
+	files := map[string]bool{}
+	for _, a := range values {
+		files[a.File] = true
+	}
+	if t.apart || len(files) == len(values) {
+		return nil
+	}
+	if _, err := t.With(values); err != nil {
+		return err
+	}
+	t.apart = true
+	return nil
+}
+
 // settle makes the points at places. It reports every fault of every point, in f.
 func (in *Intake) settle(ctx context.Context, t tenant.Tenant, p Plan, places []place, f faults) ([]Point, error) {
+	ctx, end, err := in.Share.Begin(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	w := settler{Intake: in, jobs: *in.Jobs, tenant: t, plan: p, faults: f, scenarios: map[string]scenario.Scenario{},
 		trials: map[[2]string]*trial{}}
 	w.jobs.Config = remembered(in.Jobs.Config)
@@ -384,13 +415,16 @@ func (w *settler) point(ctx context.Context, at place) (Point, error) {
 		return point, nil
 	}
 	r.Options.Seed = nil
-	if given["cpu_request"] == "" && err == nil && !r.Options.Program() {
+	if err == nil && !wrong && !r.Options.Program() {
 		config, err := w.jobs.Config(ctx, s, r.Options.ConfigFile)
 		if err != nil {
 			return point, err
 		}
-		// SUMO runs with fewer cores than threads, only slower.
-		r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		r.Warnings = simulation.Warned(append(r.Warnings, w.plan.unmeasured(config, r.Options)...))
+		if given["cpu_request"] == "" {
+			// SUMO runs with fewer cores than threads, only slower.
+			r.CPURequest = max(r.CPURequest, min(config.Threads, w.tenant.Limits.MaxCPU))
+		}
 	}
 	point.ScenarioDigest, point.ScenarioKey, point.OverlayKey = s.Digest, s.Key, s.OverlayKey
 	point.CPURequest, point.MemoryGi, point.TimeoutSeconds = r.CPURequest, r.MemoryGi, r.TimeoutSeconds
@@ -413,6 +447,10 @@ func (w *settler) settings(at place, label string, o *simulation.Options) (wrong
 			}
 			if own, ok := scenario.OptionName(name); ok {
 				name = own
+			}
+			if _, twice := o.SUMOOptions[name]; twice { // by another name of the option
+				w.faults.at(label, problem.Item{Location: fmt.Sprintf("body.axes[%d].set", i), Message: setTwice, Value: a.Set})
+				wrong = true
 			}
 			if o.SUMOOptions == nil {
 				o.SUMOOptions = map[string]string{}
@@ -454,7 +492,7 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 		if err != nil {
 			return nil, err
 		}
-		t = &trial{begun, map[simulation.Attribute]judgement{}}
+		t = &trial{Trial: begun, judged: map[simulation.Attribute]judgement{}}
 		w.trials[of] = t
 	}
 	warnings := r.Warnings
@@ -463,7 +501,7 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 	for _, a := range r.Options.Attributes {
 		c, err := t.with(a)
 		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
-			items = append(items, w.located(a, at, p)...)
+			items = append(items, w.located([]simulation.Attribute{a}, at, p)...)
 			continue
 		}
 		if err != nil {
@@ -472,27 +510,36 @@ func (w *settler) attributes(ctx context.Context, s scenario.Scenario, r job.Req
 		items = append(items, c.Unfit(r.Options.SumoVersion)...)
 		warnings = append(warnings, t.News(c, interval)...)
 	}
+	if len(items) == 0 {
+		err := t.overlap(r.Options.Attributes)
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.ScenarioInvalid {
+			items = w.located(r.Options.Attributes, at, p)
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	if len(items) > 0 {
 		return nil, problem.New(problem.ScenarioInvalid, "%s", items[0].Sentence()).WithItems(items...)
 	}
 	return simulation.Warned(warnings), nil
 }
 
-// located are the faults of a value, those about the value itself where the request has it.
-func (w *settler) located(a simulation.Attribute, at place, p *problem.Error) []problem.Item {
+// located are the faults of values, those about one of them where the request has it.
+func (w *settler) located(values []simulation.Attribute, at place, p *problem.Error) []problem.Item {
 	if len(p.Items) == 0 {
 		p = p.WithItems(problem.Item{Message: p.Detail})
 	}
 	items := slices.Clone(p.Items)
-	named := a
-	named.Value = ""
 	for n, axis := range w.plan.Axes {
 		path, ok := strings.CutPrefix(axis.Set, attributePrefix)
-		if set, err := simulation.ParseAttribute(path); !ok || err != nil || set != named {
+		named, err := simulation.ParseAttribute(path)
+		if !ok || err != nil {
 			continue
 		}
+		named.Value, _ = textOf(axis.Values[at.values[n]])
 		for i := range items {
-			if items[i].Location == "" {
+			about := len(values) == 1 || items[i].Value == named.String()
+			if items[i].Location == "" && about && slices.Contains(values, named) {
 				items[i].Location = fmt.Sprintf("body.axes[%d].values[%d]", n, at.values[n])
 			}
 		}

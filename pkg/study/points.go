@@ -185,6 +185,8 @@ func (p Plan) checkVariants(f *faults) {
 	}
 }
 
+const setTwice = "is set by another axis already"
+
 func (p Plan) checkAxes(f *faults) {
 	if len(p.Axes) > MaxAxes {
 		f.add("body.axes", len(p.Axes), "must be at most %d", MaxAxes)
@@ -197,7 +199,7 @@ func (p Plan) checkAxes(f *faults) {
 		case fault != "":
 			f.add(at+".set", a.Set, "%s", fault)
 		case targets[a.Set]:
-			f.add(at+".set", a.Set, "is set by another axis already")
+			f.add(at+".set", a.Set, setTwice)
 		}
 		targets[a.Set] = true
 		if len(a.Values) == 0 {
@@ -224,6 +226,26 @@ func (p Plan) checkAxes(f *faults) {
 	}
 	if p.Combine == Zip {
 		p.checkSteps(f)
+	}
+}
+
+// checkReplaced reports fields of the run that an axis sets at every point, so that they count at none. It holds for new studies: an
+// extension has them from a plan that was accepted.
+func (p Plan) checkReplaced(f *faults) {
+	for _, a := range p.Axes {
+		if !slices.Contains(Settable(), a.Set) {
+			continue
+		}
+		report := func(run json.RawMessage, location string) {
+			if value, ok := fieldsOf(run)[a.Set]; ok {
+				text, _ := textOf(value)
+				f.add(location+"."+a.Set, text, "counts at no point, since the axis %s sets it at each: remove one of them", a.Name)
+			}
+		}
+		report(p.Run, "body.run")
+		for i, v := range p.Variants {
+			report(v.Run, fmt.Sprintf("body.variants[%d].run", i))
+		}
 	}
 }
 

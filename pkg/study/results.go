@@ -31,12 +31,15 @@ type Data struct {
 // largest bounds the magnitude of a metric: beyond it, squares overflow, and nothing about traffic is that large.
 const largest = 1e100
 
-// NewData arranges the results of a study. It leaves out results of points and seeds that the study does not have: it may have been
-// extended between the reading of one and the other.
+// Has reports whether the study, with such points, has the run of a point and a replication. Those that are read later may be of an
+// extension that was made since.
+func (s Study) Has(points []Point, point, replication int) bool {
+	return point >= 0 && point < len(points) && replication >= 0 && replication < len(s.Seeds)
+}
+
+// NewData arranges the results of a study, without those of runs that it does not have.
 func NewData(s Study, points []Point, results []Result) *Data {
-	results = slices.DeleteFunc(results, func(r Result) bool {
-		return r.Point < 0 || r.Point >= len(points) || r.Replication < 0 || r.Replication >= len(s.Seeds)
-	})
+	results = slices.DeleteFunc(results, func(r Result) bool { return !s.Has(points, r.Point, r.Replication) })
 	d := &Data{Study: s, Points: points, Results: results, values: map[string][][]float64{}}
 	for i, name := range s.MetricNames {
 		flat := make([]float64, len(points)*len(s.Seeds))
@@ -71,30 +74,20 @@ func (d *Data) Values(metric string, point int) []float64 {
 	return lists[point]
 }
 
-// Metrics are those that the study is about: the plan's, or else all that describe traffic and that any run has.
+// Metrics are those that the study is about, the first one being what it is most about: the plan's in its order, or else all that describe
+// traffic and that any run has, with DefaultMetrics first.
 func (d *Data) Metrics() []simulation.Measure {
+	leads := d.Study.Plan.Metrics
+	named := len(leads) > 0
+	if !named {
+		leads = DefaultMetrics()
+	}
 	var about []simulation.Measure
 	for _, name := range d.Study.MetricNames {
 		m, ok := simulation.MeasureOf(name)
-		switch {
-		case !ok:
-		case len(d.Study.Plan.Metrics) > 0:
-			if slices.Contains(d.Study.Plan.Metrics, name) {
-				about = append(about, m)
-			}
-		case !m.OfTheRun && d.values[name] != nil:
+		if ok && (named && slices.Contains(leads, name) || !named && !m.OfTheRun && d.values[name] != nil) {
 			about = append(about, m)
 		}
-	}
-	return about
-}
-
-// Leading are the metrics of the study, the first one being what it is most about: in the order of the plan, or with DefaultMetrics first
-// where that names none.
-func (d *Data) Leading() []simulation.Measure {
-	metrics, leads := d.Metrics(), d.Study.Plan.Metrics
-	if len(leads) == 0 {
-		leads = DefaultMetrics()
 	}
 	rank := func(m simulation.Measure) int {
 		if i := slices.Index(leads, m.Name); i >= 0 {
@@ -102,8 +95,8 @@ func (d *Data) Leading() []simulation.Measure {
 		}
 		return len(leads)
 	}
-	slices.SortStableFunc(metrics, func(a, b simulation.Measure) int { return rank(a) - rank(b) })
-	return metrics
+	slices.SortStableFunc(about, func(a, b simulation.Measure) int { return rank(a) - rank(b) })
+	return about
 }
 
 // Measured are all metrics that any successful run has.

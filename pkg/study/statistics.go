@@ -48,7 +48,9 @@ type Fate struct {
 	// the end. NaN without a run.
 	Teleports, Unfinished float64
 	// LeftOut is the share of vehicles that means over trips leave out, because their trips had not ended; NaN where it is not known.
-	LeftOut  float64
+	LeftOut float64
+	// Moved is the number of teleports for each vehicle that departed; NaN where it is not known.
+	Moved    float64
 	Versions []string // of SUMO, that made the results
 }
 
@@ -60,12 +62,19 @@ func (f Fate) Biased() bool {
 	return f.Missing > f.Reasons[simulation.Cancelled]+f.Reasons[simulation.InvalidScenario]
 }
 
-// muchLeftOut is the share of unfinished trips from which on means over trips say so. Below it are the vehicles that any interval of
-// traffic that goes on leaves on the road; beyond it the queues that a mean over finished trips does not see.
+// muchLeftOut is the share of unfinished trips, or of teleports, from which on means over trips say so. Below it are the vehicles that any
+// interval of traffic that goes on leaves on the road; beyond it the queues that a mean over finished trips does not see.
 const muchLeftOut = 0.05
 
 // Congested reports whether means over the trips of the point leave out so many vehicles that they look better than traffic is.
 func (f Fate) Congested() bool { return f.LeftOut >= muchLeftOut }
+
+// Lifted reports whether SUMO moved so many vehicles past jams that means over the trips of the point look better than traffic is: what
+// these vehicles would have lost in the jam is in no mean.
+func (f Fate) Lifted() bool { return f.Moved >= muchLeftOut }
+
+// Flattered reports whether means over the trips of the point look better than traffic is.
+func (f Fate) Flattered() bool { return f.Congested() || f.Lifted() }
 
 // Fates say what has become of the runs of each point.
 func (d *Data) Fates() []Fate {
@@ -74,7 +83,7 @@ func (d *Data) Fates() []Fate {
 	for i := range fates {
 		fates[i] = Fate{
 			Point: i, Open: len(d.Study.Seeds), Reasons: map[simulation.Reason]int{}, Teleports: d.mean("teleports", i), Unfinished: d.unfinished(i),
-			LeftOut: d.leftOut(i),
+			LeftOut: d.leftOut(i), Moved: d.mean("teleports", i) / d.mean("vehicles_inserted", i),
 		}
 		versions[i] = map[string]bool{}
 	}
@@ -100,18 +109,20 @@ func (d *Data) Fates() []Fate {
 	return fates
 }
 
-// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean.
-func (a *Aim) halfWidth(metric string, mean float64) float64 {
+// halfWidth is the one that a mean is to have; NaN where none is defined. Without an aim it is the default share of the mean, of which
+// rare counts have none.
+func (a *Aim) halfWidth(m simulation.Measure, mean float64) float64 {
+	share := DefaultHalfWidth
 	if a != nil {
-		if half, ok := a.Absolute[metric]; ok {
+		if half, ok := a.Absolute[m.Name]; ok {
 			return half
 		}
-		if a.RelativeHalfWidth > 0 {
-			return a.RelativeHalfWidth * math.Abs(mean)
-		}
+		share = a.RelativeHalfWidth
+	}
+	if share == 0 || rare(m) {
 		return math.NaN()
 	}
-	return DefaultHalfWidth * math.Abs(mean)
+	return share * math.Abs(mean)
 }
 
 // Confidence is the one of s's answers, unless they are asked for another.
@@ -140,7 +151,7 @@ func (d *Data) estimate(level *statistics.Level, m simulation.Measure, point int
 	if s.Mean != 0 {
 		e.Relative = e.Half / math.Abs(s.Mean)
 	}
-	if half := aim.halfWidth(m.Name, s.Mean); s.N >= 2 && !math.IsNaN(half) {
+	if half := aim.halfWidth(m, s.Mean); s.N >= 2 && !math.IsNaN(half) {
 		e.Needed = level.Needed(s.SD, half)
 	}
 	return e
@@ -158,7 +169,7 @@ func (d *Data) Notes(shown []simulation.Measure) []string {
 	fates := d.Fates()
 	notes = append(notes, d.unmeasured(shown, fates)...)
 	notes = append(notes, d.sparse(shown)...)
-	notes = append(notes, d.LeftOut(shown)...)
+	notes = append(notes, d.Flattery(shown)...)
 	for _, f := range fates {
 		missing += f.Missing
 		invalid += f.Reasons[simulation.InvalidScenario]
@@ -256,28 +267,41 @@ func overTrips(m simulation.Measure) bool {
 	return name == "total_travel_time" || name != "vehicles_finished" && slices.Contains(simulation.TripMetrics(), name)
 }
 
-// LeftOut notes at which points metrics over trips leave vehicles out, and where most are; empty if no such metric is shown.
-func (d *Data) LeftOut(shown []simulation.Measure) []string {
+// Flattery notes at which points metrics over trips look better than traffic is, and where most; empty if no such metric is shown.
+func (d *Data) Flattery(shown []simulation.Measure) (notes []string) {
 	if !slices.ContainsFunc(shown, overTrips) {
 		return nil
 	}
-	var worst Fate
-	n := 0
-	for _, f := range d.Fates() {
-		if f.Congested() {
-			n++
-			if n == 1 || f.LeftOut > worst.LeftOut {
-				worst = f
+	fates := d.Fates()
+	note := func(flattered func(Fate) bool, share func(Fate) float64, say func(where string, share float64, at string) string) {
+		var worst Fate
+		n := 0
+		for _, f := range fates {
+			if flattered(f) {
+				n++
+				if n == 1 || share(f) > share(worst) {
+					worst = f
+				}
 			}
 		}
+		if n > 0 {
+			p := d.Points[worst.Point]
+			notes = append(notes, say(fmt.Sprintf("At %d of the %d points", n, len(d.Points)), share(worst), Label(p.Variant, p.Setting)))
+		}
 	}
-	if n == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("At %d of the %d points vehicles had not arrived at the end: %s of them at %s. They are in no mean and no "+
-		"sum over trips, so that congestion looks better there than it is.", n, len(d.Points), Percent(worst.LeftOut),
-		Label(d.Points[worst.Point].Variant, d.Points[worst.Point].Setting))}
+	note(Fate.Congested, func(f Fate) float64 { return f.LeftOut }, func(where string, share float64, at string) string {
+		return fmt.Sprintf("%s vehicles had not arrived at the end: %s of them at %s. They are in no mean and no sum over trips, so that "+
+			"congestion looks better there than it is.", where, Percent(share), at)
+	})
+	note(Fate.Lifted, func(f Fate) float64 { return f.Moved }, func(where string, share float64, at string) string {
+		return fmt.Sprintf("%s SUMO moved vehicles past jams: %s at %s. What they would have lost in the jams is in no mean and no sum over "+
+			"trips, so that congestion looks better there than it is.", where, teleports(share), at)
+	})
+	return notes
 }
+
+// teleports are their number for each vehicle, for a person.
+func teleports(each float64) string { return significant(100*each, 2) + " teleports for 100 vehicles" }
 
 // absence says why the runs of points have no value of m, as the end of a sentence; empty if it is not known.
 func (d *Data) absence(m simulation.Measure, points []Point) string {

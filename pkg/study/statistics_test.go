@@ -74,7 +74,8 @@ func TestVerdictsInWords(t *testing.T) {
 			[2]string{
 				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
 					"lower by 11.97 s (95 %: 11.52 to 12.41), n = 6, paired by seed.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"not told apart from chance with n = 6 (95 %: lower by 2.8 s to higher by 2.5 s).",
 			},
 		},
 		"told apart by itself": {
@@ -83,7 +84,8 @@ func TestVerdictsInWords(t *testing.T) {
 				"Mean time loss of green wave, demand 0.8 against base, demand 0.8: " +
 					"told apart by itself, not among the 2 comparisons of this study: " +
 					"higher by 2.5 s (95 %: 0.2 to 4.9), n = 6, paired by seed.",
-				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: not told apart from chance with n = 6.",
+				"Mean time loss of green wave, demand 1.2 against base, demand 1.2: " +
+					"not told apart from chance with n = 6 (95 %: lower by 2.8 s to higher by 2.5 s).",
 			},
 		},
 		"a point without a success, and one seed": {
@@ -298,6 +300,53 @@ func TestVehiclesThatDidNotArriveStayVisible(t *testing.T) {
 	}
 }
 
+// With a short time-to-teleport SUMO lifts vehicles past a jam, and the delay that they would have had there is nobody's.
+func TestVehiclesThatWereMovedPastJamsStayVisible(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		metric    string
+		teleports float64 // of 560 vehicles at green wave, demand 0.8
+		says      string  // empty if nothing is said
+	}{
+		"of a mean over trips":           {"mean_time_loss", 75, "13 teleports for 100 vehicles"},
+		"of a sum over trips":            {"total_travel_time", 75, "13 teleports for 100 vehicles"},
+		"more often than there are any":  {"mean_time_loss", 1120, "200 teleports for 100 vehicles"},
+		"a few, as in any large network": {"mean_time_loss", 20, ""},
+		"of a count of all":              {"vehicles_finished", 75, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			values := []float64{70, 74, 71}
+			d := numbers(tc.metric, [4][]float64{values, values, {60, 63, 61}, values})
+			moved := []float64{0, 0, tc.teleports, 0}
+			for metric, of := range map[string]func(point int) float64{
+				"teleports": func(point int) float64 { return moved[point] }, "vehicles_inserted": func(int) float64 { return 560 },
+			} {
+				d.values[metric] = make([][]float64, len(d.Points))
+				for p := range d.Points {
+					d.values[metric][p] = []float64{of(p), of(p), of(p)}
+				}
+			}
+			shown := Measures([]string{tc.metric})
+			c := d.Compare(statistics.At(0.95), *d.Study.Plan.Baseline, shown)
+			for _, one := range c.All {
+				if one.Point == 2 && overTrips(one.Metric) && (one.Verdict != Lower || (one.Better != nil) != (tc.says == "")) {
+					t.Errorf("the verdict is %s, better off: %v", one.Verdict, one.Better)
+				}
+				want := tc.says != "" && one.Point == 2
+				if got := strings.HasSuffix(one.Sentence, " Moved past jams: "+tc.says+" of green wave, demand 0.8."); got != want {
+					t.Errorf("the sentence is %q, want it with %q: %t", one.Sentence, tc.says, want)
+				}
+			}
+			note := "At 1 of the 4 points SUMO moved vehicles past jams: " + tc.says + " at green wave, demand 0.8."
+			if notes := strings.Join(d.Notes(shown), "\n"); strings.Contains(notes, "past jams") != (tc.says != "") ||
+				tc.says != "" && !strings.Contains(notes, note) {
+				t.Errorf("the notes are %q, want %q", notes, note)
+			}
+		})
+	}
+}
+
 func TestAMetricWithoutAValueSaysWhy(t *testing.T) {
 	t.Parallel()
 	nan := math.NaN()
@@ -436,6 +485,29 @@ func TestExtremeNumbersHaveAnswers(t *testing.T) {
 		for _, c := range d.Compare(level, *d.Study.Plan.Baseline, d.Metrics()).All {
 			if strings.Contains(c.Words, "NaN") || strings.Contains(c.Words, "Inf") {
 				t.Fatalf("%v: %s", points, c.Words)
+			}
+		}
+	}
+}
+
+func TestRareCountsNeedNoRunsForAShareOfTheirMean(t *testing.T) {
+	t.Parallel()
+	few := []float64{0, 1, 0, 2}
+	for name, tc := range map[string]struct {
+		metric string
+		aim    *Aim
+		needed bool
+	}{
+		"a mean":                      {"mean_time_loss", nil, true},
+		"a count":                     {"teleports", nil, false},
+		"a count, with a share":       {"teleports", &Aim{RelativeHalfWidth: 0.05}, false},
+		"a count, with a half width":  {"teleports", &Aim{RelativeHalfWidth: 0.05, Absolute: map[string]float64{"teleports": 1}}, true},
+		"a mean that is not aimed at": {"mean_time_loss", &Aim{Absolute: map[string]float64{"teleports": 1}}, false},
+	} {
+		d := numbers(tc.metric, [4][]float64{few, few, few, few})
+		for _, e := range d.Statistics(statistics.At(0.95), d.Metrics(), tc.aim) {
+			if (e.Needed > 0) != tc.needed {
+				t.Errorf("%s: point %d needs %d runs", name, e.Point, e.Needed)
 			}
 		}
 	}

@@ -49,6 +49,14 @@ func (a Axis) Words() string {
 	return fmt.Sprintf("%s (%s)", a.Name, strings.Join(beside, ", "))
 }
 
+// Counted is a number of things for a person: "1 point", "2 points".
+func Counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // Words are an aim for a person.
 func (a Aim) Words() string {
 	var parts []string
@@ -57,7 +65,7 @@ func (a Aim) Words() string {
 		if a.Of == ofDifference {
 			of = "the baseline's mean"
 		}
-		parts = append(parts, fmt.Sprintf("%g %% of %s", 100*a.RelativeHalfWidth, of))
+		parts = append(parts, ExactPercent(a.RelativeHalfWidth)+" of "+of)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Absolute)) {
 		m, _ := simulation.MeasureOf(name)
@@ -71,6 +79,6 @@ func (a Aim) Words() string {
 	if a.Of == ofDifference {
 		what = "differences to the baseline"
 	}
-	return fmt.Sprintf("intervals of %s with a half width of %s, at a confidence of %g %%, with %d to %d runs of each point", what,
-		strings.Join(parts, ", and "), 100*cmp.Or(a.Confidence, DefaultConfidence), a.least(), a.Max)
+	return fmt.Sprintf("intervals of %s with a half width of %s, at a confidence of %s, with %d to %d runs of each point", what,
+		strings.Join(parts, ", and "), ExactPercent(cmp.Or(a.Confidence, DefaultConfidence)), a.least(), a.Max)
 }

@@ -30,6 +30,7 @@ func TestPlansInWords(t *testing.T) {
 	}
 	for _, a := range []Aim{
 		{RelativeHalfWidth: 0.05, Max: 30},
+		{RelativeHalfWidth: 0.07, Confidence: 0.58, Max: 30}, // whose products with 100 are no whole numbers
 		{RelativeHalfWidth: 0.1, Confidence: 0.9, Min: 3, Max: 20, Of: ofDifference,
 			Absolute: map[string]float64{"teleports": 2, "mean_time_loss": 1.5}},
 	} {
@@ -40,6 +41,7 @@ func TestPlansInWords(t *testing.T) {
 		"base, demand 1, teleport two", "base",
 		"demand (scale)", "scale", "begin (s)", "teleport (option time-to-teleport)", "imperfection (sigma)", "sigma",
 		"intervals of means with a half width of 5 % of the mean, at a confidence of 95 %, with 5 to 30 runs of each point",
+		"intervals of means with a half width of 7 % of the mean, at a confidence of 58 %, with 5 to 30 runs of each point",
 		"intervals of differences to the baseline with a half width of 10 % of the baseline's mean, and 1.5 s of mean_time_loss, " +
 			"and 2 of teleports, " +
 			"at a confidence of 90 %, with 3 to 20 runs of each point",
@@ -62,7 +64,7 @@ func TestTheMetricThatAStudyIsMostAboutLeads(t *testing.T) {
 			d.values[name] = d.values["mean_time_loss"]
 		}
 		var got []string
-		for _, m := range d.Leading() {
+		for _, m := range d.Metrics() {
 			got = append(got, m.Name)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -80,6 +82,7 @@ func TestNumbersForPeopleHaveNoExponent(t *testing.T) {
 		Quantity(1_234_567, 0, "s"): "1234570 s", Quantity(0.000012, 0, ""): "0.000012",
 		Quantity(2, 0, ""): "2", Quantity(1e6, 30, ""): "1000000",
 		Percent(8.94): "890 %", Percent(2): "200 %", Percent(0.034): "3.4 %", Percent(0): "0 %", Percent(1e-7): "0.00001 %",
+		ExactPercent(0.9999): "99.99 %", ExactPercent(0.07): "7 %", ExactPercent(0.0001): "0.01 %",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -131,8 +131,7 @@ func (k *Keeper) Work(ctx context.Context, namespace string, work func(context.C
 	case <-ctx.Done():
 		return busy(ctx.Err())
 	}
-	err = work(ctx)
-	if ctx.Err() != nil {
+	if err = work(ctx); err != nil && ctx.Err() != nil {
 		return busy(err)
 	}
 	return err

@@ -145,6 +145,26 @@ func TestAPanicOverOneViewIsItsOwnFailure(t *testing.T) {
 	}
 }
 
+func TestWorkThatIsDoneAsItsTimeEndsIsDone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		failure error
+		want    problem.Code
+	}{
+		"done":         {nil, ""},
+		"not finished": {context.Canceled, problem.Unavailable},
+	} {
+		ctx, end := context.WithCancel(t.Context())
+		err := view.New(nil).Work(ctx, "ns", func(context.Context) error {
+			end()
+			return tt.failure
+		})
+		if (err != nil) != (tt.want != "") || err != nil && problem.CodeOf(err) != tt.want {
+			t.Errorf("work that is %s answers %v", name, err)
+		}
+	}
+}
+
 func TestTenantsTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/functions/submit"
 	"github.com/sumo-k8/sumo-k8/pkg/config"
 	"github.com/sumo-k8/sumo-k8/pkg/delivery"
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/reconcile"
@@ -180,9 +181,18 @@ func (p Parts) auth() *auth.Function {
 	}
 }
 
+const (
+	// maxChecks bounds the checks of scenarios, imports and plans of studies that one tenant has at work at one instance: as many as its
+	// uploads, half of what an instance takes at a time.
+	maxChecks = 4
+	// checkPatience is how long others wait for their turn: many checks, and much less than a request may take.
+	checkPatience = 30 * time.Second
+)
+
 func (p Parts) submit() *submit.Function {
 	cfg := p.Config
 	scenarios := p.scenarios()
+	scenarios.Share = &fairness.Bound{Most: maxChecks, Patience: checkPatience}
 	jobs := &job.Intake{
 		Jobs: p.DB, NewID: newID, Now: time.Now, Changed: p.Changed, Trace: traceparent.Of,
 		Scenario: p.DB.Scenario, Config: scenarios.Config, ProgramConfig: scenarios.ProgramConfig,

@@ -43,3 +43,12 @@ func TestTheDocumentHasTheBoundsOfTheCode(t *testing.T) {
 		}
 	}
 }
+
+// One bound for all of them: a tenant that has four checks and four plans at once would have twice its share.
+func TestChecksImportsAndPlansShareOneBound(t *testing.T) {
+	t.Parallel()
+	f := Parts{}.submit()
+	if share := f.Scenarios.Share; share == nil || share.Most != maxChecks || f.Importer.Intake != f.Scenarios {
+		t.Errorf("checks are bounded by %+v, and imports have an intake of their own: %t", share, f.Importer.Intake != f.Scenarios)
+	}
+}

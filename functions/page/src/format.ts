@@ -25,6 +25,9 @@ export const plural = (n: number, thing: string): string => `${whole(n)} ${thing
 
 export const percent = (share: number): string => `${decimal(share * 100, share > 0 && share < 0.1 ? 1 : 0)} %`;
 
+/** A share that somebody chose, such as a confidence: without the digits that its multiplication makes up. */
+export const exactly = (share: number): number => Number((share * 100).toPrecision(6));
+
 export function bytes(size: number): string {
 	const units = ["B", "kB", "MB", "GB", "TB"];
 	let unit = 0;

@@ -132,7 +132,7 @@ test("numbers, times and units have the form that people write", async () => {
 	for (const [got, want] of [
 		[f.clock(0), "0:00"], [f.clock(3599.6), "1:00:00"], [f.clock(-90), "−1:30"], [f.clock(90, true), "0:01:30"], [f.inline("Travel time"), "travel time"], [f.inline("CO₂ of a trip"), "CO₂ of a trip"], [f.duration(0.04), "0 s"], [f.duration(59.7), "1 min 00 s"],
 		[f.duration(3725), "1 h 02 min"], [f.duration(241233), "2 d 19 h"], [f.bytes(999), "999 B"], [f.bytes(12_345_678), "12.3 MB"],
-		[f.number(0.000123), "0.000123"], [f.number(1234.5), "1,235"], [f.percent(0.0123), "1.2 %"], [f.plural(1, "core"), "1 core"], [f.plural(2, "core"), "2 cores"],
+		[f.number(0.000123), "0.000123"], [f.number(1234.5), "1,235"], [f.percent(0.0123), "1.2 %"], [`${f.exactly(0.07)}`, "7"], [`${f.exactly(0.9999)}`, "99.99"], [`${f.exactly(0.58)}`, "58"], [f.plural(1, "core"), "1 core"], [f.plural(2, "core"), "2 cores"],
 		[f.quantity(8.04, "m/s"), "8.04 m/s (28.9 km/h)"], [f.quantity(8.04, "m/s", true), "8.04 m/s"], [f.quantity(798385221, "mg"), "798.4 kg"],
 		[f.quantity(157.67, "s"), "157.7 s (2 min 38 s)"], [f.metricName("mean_time_loss"), "Mean time loss"], [f.metricName("emissions_co2"), "CO₂ emitted"],
 	]) assert.equal(plain(got), want);

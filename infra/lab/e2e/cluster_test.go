@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,27 +58,24 @@ func find(t testing.TB) *cluster {
 		t.Fatalf("the Secret sumo-k8-admin has no ADMIN_KEY (%v): install the service with make deploy OVERLAY=lab", err)
 	}
 	c.adminKey = string(key)
-	t.Cleanup(func() {
-		if t.Failed() {
-			c.explain(t)
-		}
-	})
 	return c
 }
 
-// explain logs the functions' messages about a failure.
+// explain logs what the cluster runs and the functions' messages about a failure, as one message.
 func (c *cluster) explain(t testing.TB) {
 	t.Helper()
-	out, _ := c.tryKubectl(t, "get", "pods", "-A", "-o", "wide")
-	t.Log(out)
+	var all strings.Builder
+	out, _ := c.tryKubectl(t, "get", "pods,workflows", "-A", "-o", "wide")
+	all.WriteString(out)
 	for _, name := range functions {
 		out, _ := c.tryKubectl(t, "logs", "-n", "sumo-k8", "-l", "serving.knative.dev/service="+name, "-c", "function", "--tail=-1", "--prefix")
 		for line := range strings.Lines(out) {
 			if strings.Contains(line, `"level":"warn"`) || strings.Contains(line, `"level":"error"`) {
-				t.Logf("%s: %s", name, line)
+				fmt.Fprintf(&all, "%s: %s", name, line)
 			}
 		}
 	}
+	t.Log(all.String())
 }
 
 // environment reads the lab's settings, one NAME=value a line.

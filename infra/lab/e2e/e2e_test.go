@@ -60,7 +60,14 @@ func TestTheServiceOnACluster(t *testing.T) {
 		{"a study outlives what is killed under it", testStudyKilled},
 		{"a job outlives its node", testNodeGone},
 	} {
-		t.Run(part.name, func(t *testing.T) { part.test(t, c) })
+		t.Run(part.name, func(t *testing.T) {
+			defer func() { // before the test's own tenants are deleted
+				if t.Failed() {
+					c.explain(t)
+				}
+			}()
+			part.test(t, c)
+		})
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *tenant) positions(t testing.TB, id string, index replay.Index) (frames,
 // testRecording watches a run while its pod works, loses the pod, and watches the next attempt.
 func testRecording(t *testing.T, c *cluster) {
 	a := c.register(t, "")
-	j := a.submit(t, ready(t, "grid"), map[string]string{"step_length": "0.1", "replay": "true"})
+	j := a.longRun(t, map[string]string{"replay": "true"})
 	a.start(t, j.JobID)
 	first := a.watch(t, j.JobID, func(i replay.Index) bool { return len(i.Segments) > 1 })
 	if frames, positions := a.positions(t, j.JobID, first); first.Complete || frames == 0 || positions == 0 {

@@ -160,14 +160,7 @@ func testStudyKilled(t *testing.T, c *cluster) {
 		kills[0] = "sumo-keeper" // which sumo-run misses after two minutes only
 		kills[1] = "node"
 		victims["node"] = func() bool {
-			before := strings.Fields(c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "name"))
-			c.kill(t, "kubelet")
-			c.kubectl(t, "delete", "node", "node1")
-			until(t, "the cluster has given the pods up", func() (bool, string) {
-				left := c.kubectl(t, "get", "pods", "-n", a.namespace, "-o", "name")
-				return !slices.ContainsFunc(before, func(pod string) bool { return slices.Contains(strings.Fields(left), pod) }), left
-			})
-			c.repair(t)
+			a.loseNode(t)
 			return true
 		}
 	}

@@ -169,7 +169,7 @@ func save(ctx context.Context, api *client.Client, id, name, folder string) (fin
 	}
 	defer root.Close()
 	for _, f := range results.Files {
-		if err := api.Save(ctx, id, f, root, nil); err != nil {
+		if _, err := api.Save(ctx, id, f, root, nil); err != nil {
 			return finished{}, fmt.Errorf("downloading %s: %w", f.Name, err)
 		}
 	}

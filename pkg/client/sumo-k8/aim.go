@@ -28,7 +28,7 @@ func (f *aimFlags) add(c *cobra.Command) {
 	flags.IntVar(&f.max, "max", 0, "with --until: the most runs of each point")
 	flags.IntVar(&f.min, "min", 0, "with --until: the runs of each point before the first look (default: 5)")
 	flags.StringVar(&f.of, "of", "", "with --until: whose intervals, mean (default) or difference to the baseline")
-	flags.Var((*confidence)(&f.confidence), "confidence", "with --until: confidence of the intervals, such as 0.9 or 90% (default: 0.95)")
+	flags.Var(confidence(&f.confidence), "confidence", "with --until: confidence of the intervals, such as 0.9 or 90% (default: 0.95)")
 	c.MarkFlagsMutuallyExclusive("seeds", "until")
 	must(c.RegisterFlagCompletionFunc("of", cobra.FixedCompletions([]string{"mean", "difference"}, cobra.ShellCompDirectiveNoFileComp)))
 	noFiles(c, "until", "min", "max", "confidence")
@@ -86,28 +86,39 @@ func shareOf(flag, text string) (float64, error) {
 	return share / 100, nil
 }
 
-// confidence is the value of a flag: 0.95 or 95%; 0 as long as it is not given.
-type confidence float64
+// share is the value of a flag: 0.95 or 95%; 0 as long as it is not given.
+type share struct {
+	value       *float64
+	what        string // for a fault: a confidence
+	least, most float64
+}
 
-func (c *confidence) Set(text string) error {
+// confidence is the flag for the one of intervals.
+func confidence(value *float64) *share {
+	return &share{value, "a confidence", study.MinConfidence, study.MaxConfidence}
+}
+
+// ofRuns is the flag for a share of the runs.
+func ofRuns(value *float64) *share { return &share{value, "a share of the runs", 0, 1} }
+
+func (s *share) Set(text string) error {
 	number, percent := strings.CutSuffix(text, "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if percent {
 		v /= 100
 	}
-	if err != nil || !(v >= study.MinConfidence && v <= study.MaxConfidence) {
-		return fmt.Errorf("a confidence is from %g to %g, or from %g%% to %g%%", study.MinConfidence, study.MaxConfidence,
-			100*study.MinConfidence, 100*study.MaxConfidence)
+	if err != nil || !(v >= s.least && v <= s.most) {
+		return fmt.Errorf("%s is from %g to %g, or from %g%% to %g%%", s.what, s.least, s.most, 100*s.least, 100*s.most)
 	}
-	*c = confidence(v)
+	*s.value = v
 	return nil
 }
 
-func (c *confidence) String() string {
-	if *c == 0 {
+func (s *share) String() string {
+	if s.value == nil || *s.value == 0 {
 		return "" // so that the help shows no default
 	}
-	return strconv.FormatFloat(float64(*c), 'g', -1, 64)
+	return strconv.FormatFloat(*s.value, 'g', -1, 64)
 }
 
-func (*confidence) Type() string { return "share" }
+func (*share) Type() string { return "share" }

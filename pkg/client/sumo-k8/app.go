@@ -51,11 +51,13 @@ Exit codes: 0 all is well, or the followed job SUCCEEDED; 1 the job FAILED, or t
 command line or the settings are wrong; 3 the job is CANCELLED; 4 the service refused; 5 the service cannot be
 reached, or a file cannot be read or written; 130 interrupted.
 
-Wherever a job is asked for, except to cancel or remove it, @latest is the one that was submitted last.`,
+Wherever a job is asked for, except to cancel or remove it, @latest is the one that was submitted last,
+without those that only check a scenario.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagFault(err) })
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.format, "output", "o", formatText, "text, or json for the service's answers as they are")
 	flags.StringVar(&a.url, "url", "", "address of the service")

@@ -62,19 +62,17 @@ func (a *app) jobIDs(most int, fits func(job.State) bool) cobra.CompletionFunc {
 	}
 }
 
-func (a *app) scenarioIDs(most int) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return a.complete(cmd, args, most, tenantKey, func(ctx context.Context, api *client.Client) (out []cobra.Completion) {
-			page, err := api.Scenarios(ctx, "", offered)
-			if err != nil {
-				return nil
-			}
-			for _, s := range page.Scenarios {
-				out = append(out, cobra.CompletionWithDesc(s.ID, show.Printable(s.Name+" "+clock(&s.CreatedAt))))
-			}
-			return out
-		})
-	}
+func (a *app) scenarioIDs(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.complete(cmd, args, 1, tenantKey, func(ctx context.Context, api *client.Client) (out []cobra.Completion) {
+		page, err := api.Scenarios(ctx, "", offered)
+		if err != nil {
+			return nil
+		}
+		for _, s := range page.Scenarios {
+			out = append(out, cobra.CompletionWithDesc(s.ID, show.Printable(s.Name+" "+clock(&s.CreatedAt))))
+		}
+		return out
+	})
 }
 
 func (a *app) tenantIDs(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -125,7 +123,7 @@ func completeProgram(c *cobra.Command) {
 
 // completeScenario completes the flags of addScenario.
 func (a *app) completeScenario(c *cobra.Command) {
-	must(c.RegisterFlagCompletionFunc("scenario", ofFlag(a.scenarioIDs(1))))
+	must(c.RegisterFlagCompletionFunc("scenario", ofFlag(a.scenarioIDs)))
 	must(c.RegisterFlagCompletionFunc("sumo-version", a.versionNames))
 	noFiles(c, "name", "config-file")
 }

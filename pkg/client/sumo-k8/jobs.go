@@ -3,11 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +20,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 )
 
-// latest stands for the job that was submitted last.
+// latest stands for the job that was submitted last, other than checks: they leave nothing to look at, and are made between two jobs.
 const latest = "@latest"
 
 // jobID resolves a job named on the command line to its id.
@@ -28,15 +28,22 @@ func (a *app) jobID(ctx context.Context, api *client.Client, given string) (stri
 	if given != latest {
 		return given, nil
 	}
-	page, err := api.Jobs(ctx, client.Filter{Limit: 1})
-	if err != nil {
-		return "", err
+	for f := (client.Filter{Limit: latestPage}); ; f.Limit = maxPage {
+		page, err := api.Jobs(ctx, f)
+		if err != nil {
+			return "", err
+		}
+		if i := slices.IndexFunc(page.Jobs, func(j client.Job) bool { return !j.Options.Check }); i >= 0 {
+			return page.Jobs[i].ID, nil
+		}
+		if f.Cursor = page.NextCursor; f.Cursor == "" {
+			return "", usage("there is no job yet that is more than a check")
+		}
 	}
-	if len(page.Jobs) == 0 {
-		return "", usage("there is no job yet")
-	}
-	return page.Jobs[0].ID, nil
 }
+
+// latestPage has the latest job nearly always.
+const latestPage = 10
 
 // named returns a client of the tenant, and the id of the job named on the command line.
 func (a *app) named(ctx context.Context, given string) (api *client.Client, id string, err error) {
@@ -58,9 +65,6 @@ func (a *app) eachJobID(ctx context.Context, api *client.Client, given []string)
 	}
 	return ids, nil
 }
-
-// maxPage is the longest page that the service sends.
-const maxPage = 200
 
 func (a *app) listCommand() *cobra.Command {
 	var f client.Filter
@@ -99,7 +103,21 @@ func (a *app) listCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.list(ctx, api, f, most)
+		return listing[client.Job]{
+			name: "jobs", most: most, heading: []string{"JOB", "NAME", "STATUS", "PROGRESS", "SUBMITTED", "TOOK"},
+			page: func(cursor string, limit int) ([]client.Job, string, error) {
+				f.Cursor, f.Limit = cursor, limit
+				page, err := api.Jobs(ctx, f)
+				return page.Jobs, page.NextCursor, err
+			},
+			row: func(j client.Job) []string {
+				status := string(j.Status)
+				if j.Superseded {
+					status += ", run again"
+				}
+				return []string{j.ID, j.Name, status, percent(j.Progress), clock(&j.SubmittedAt), took(j)}
+			},
+		}.print(a)
 	})
 	return c
 }
@@ -131,64 +149,6 @@ func moment(text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time: write it like 24h, 7d, 2026-03-04 or 2026-03-04T05:06:07Z", text)
-}
-
-// pages calls page until it has most entries, or all of them when most is 0. Page answers how many it got, and where to go on.
-func pages(most int, page func(cursor string, limit int) (n int, next string, err error)) (next string, err error) {
-	for left := most; ; {
-		limit := maxPage
-		if most > 0 {
-			limit = min(left, maxPage)
-		}
-		n, after, err := page(next, limit)
-		next, left = after, left-n
-		if err != nil || next == "" || most > 0 && left <= 0 {
-			return next, err
-		}
-	}
-}
-
-func (a *app) list(ctx context.Context, api *client.Client, f client.Filter, most int) error {
-	raw := []json.RawMessage{}
-	rows := [][]string{{"JOB", "NAME", "STATUS", "PROGRESS", "SUBMITTED", "TOOK"}}
-	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-		f.Cursor, f.Limit = cursor, limit
-		page, err := api.Jobs(ctx, f)
-		for _, j := range page.Jobs {
-			raw = append(raw, j.JSON())
-			status := string(j.Status)
-			if j.Superseded {
-				status += ", run again"
-			}
-			rows = append(rows, []string{j.ID, j.Name, status, percent(j.Progress), clock(&j.SubmittedAt), took(j)})
-		}
-		return len(page.Jobs), page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	if a.asJSON() {
-		return a.listJSON("jobs", raw, next)
-	}
-	if len(raw) == 0 {
-		a.note("No jobs.")
-		return nil
-	}
-	a.table(rows)
-	if next != "" {
-		a.note("There are more: -n 0 shows all.")
-	}
-	return nil
-}
-
-// listJSON prints entries that came in several pages as the service prints one.
-func (a *app) listJSON(name string, entries []json.RawMessage, next string) error {
-	out, err := json.Marshal(map[string]any{name: entries, "next_cursor": next})
-	if err != nil {
-		return fmt.Errorf("printing the list: %w", err)
-	}
-	fmt.Fprintf(a.out, "%s\n", out)
-	return nil
 }
 
 func percent(progress float64) string { return fmt.Sprintf("%.0f %%", 100*progress) }

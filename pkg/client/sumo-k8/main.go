@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/study"
@@ -97,6 +99,26 @@ type usageError struct{ error }
 func (e *usageError) Unwrap() error { return e.error }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// taken is what flags of a type take.
+var taken = map[string]string{
+	"float64": "a number such as 1.5", "float64Slice": "numbers such as 0,0,500,500", "int": "a whole number", "int64": "a whole number",
+	"duration": "a time with its unit, such as 90s, 90m or 1h30m", "bool": "true or false", "stringToString": "key=value",
+}
+
+// flagFault says what a flag takes, where pflag has only the words of a parser.
+func flagFault(err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	flag := wrong.GetFlag()
+	what, ok := taken[flag.Value.Type()]
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("--%s %q: this flag takes %s", flag.Name, wrong.GetValue(), what)
+}
 
 // jobEnd is a followed job that ended other than in success, which was shown already.
 type jobEnd struct{ status job.State }

@@ -141,7 +141,7 @@ func (a *app) fetch(ctx context.Context, api *client.Client, id string, files []
 	var total int64
 	for _, f := range files {
 		bar := show.NewTransfer(a.err, f.Name, f.Size)
-		err := api.Save(ctx, id, f, root, bar.At)
+		_, err := api.Save(ctx, id, f, root, bar.At)
 		bar.Close()
 		if err != nil {
 			return fmt.Errorf("downloading %s: %w", f.Name, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -161,7 +160,7 @@ whole. The same changes are the same scenario. Files and folders whose names beg
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
-		return a.scenarioIDs(1)(cmd, args, word)
+		return a.scenarioIDs(cmd, args, word)
 	}
 	flags := c.Flags()
 	flags.StringArrayVar(&d.Delete, "delete", nil, "a file or a folder of the scenario to leave out; repeatable")
@@ -248,46 +247,27 @@ func (a *app) listScenariosCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.listScenarios(ctx, api, most)
+		return listing[client.Scenario]{
+			name: "scenarios", most: most, heading: []string{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "BASE"},
+			page: func(cursor string, limit int) ([]client.Scenario, string, error) {
+				page, err := api.Scenarios(ctx, cursor, limit)
+				return page.Scenarios, page.NextCursor, err
+			},
+			row: func(s client.Scenario) []string {
+				from := "-"
+				if s.Derived != nil {
+					from = s.Derived.Base
+				}
+				return []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt), from}
+			},
+		}.print(a)
 	})
 	return c
 }
 
-func (a *app) listScenarios(ctx context.Context, api *client.Client, most int) error {
-	raw := []json.RawMessage{}
-	rows := [][]string{{"SCENARIO", "NAME", "SIZE", "CONFIGURATIONS", "STORED", "BASE"}}
-	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-		page, err := api.Scenarios(ctx, cursor, limit)
-		for _, s := range page.Scenarios {
-			raw = append(raw, s.JSON())
-			from := "-"
-			if s.Derived != nil {
-				from = s.Derived.Base
-			}
-			rows = append(rows, []string{s.ID, s.Name, size(s.Size), strconv.Itoa(len(s.Configs)), clock(&s.CreatedAt), from})
-		}
-		return len(page.Scenarios), page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	if a.asJSON() {
-		return a.listJSON("scenarios", raw, next)
-	}
-	if len(raw) == 0 {
-		a.note("No scenarios.")
-		return nil
-	}
-	a.table(rows)
-	if next != "" {
-		a.note("There are more: -n 0 shows all.")
-	}
-	return nil
-}
-
 func (a *app) getScenarioCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get SCENARIO", Short: "Show a scenario with its files", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		Use: "get SCENARIO", Short: "Show a scenario with its files", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenant()
 			if err != nil {
@@ -328,7 +308,7 @@ func (a *app) getScenarioCommand() *cobra.Command {
 
 func (a *app) removeScenarioCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm SCENARIO", Short: "Remove a scenario that no job needs any more", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs(1),
+		Use: "rm SCENARIO", Short: "Remove a scenario that no job needs any more", Args: cobra.ExactArgs(1), ValidArgsFunction: a.scenarioIDs,
 		RunE: a.does(func(ctx context.Context, args []string) error {
 			api, err := a.tenant()
 			if err != nil {

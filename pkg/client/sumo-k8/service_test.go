@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/service/servicetest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
@@ -189,10 +190,19 @@ func testVersions(t *testing.T, s *service.Server) {
 func testCheck(t *testing.T, s *service.Server) {
 	u := tenant(t, s)
 	says(t, u.ok("check", u.network("square", nil)).stderr, "SUMO "+sumotest.Newest(t).Version+" loads the scenario.")
-	if results := u.ok("results", "@latest", "--list").stdout; strings.Contains(results, "tripinfo") {
+	var checks client.JobPage
+	if err := json.Unmarshal([]byte(u.ok("ls", "-o", "json").stdout), &checks); err != nil || len(checks.Jobs) != 1 {
+		t.Fatalf("%d checks are listed: %v", len(checks.Jobs), err)
+	}
+	check := checks.Jobs[0].ID
+	if results := u.ok("results", check, "--list").stdout; strings.Contains(results, "tripinfo") {
 		t.Errorf("a check has the results\n%s", results)
 	}
-	says(t, u.ok("get", "@latest").stdout, "a check, which simulates nothing")
+	says(t, u.ok("get", check).stdout, "a check, which simulates nothing")
+	says(t, u.ends(exitUsage, "get", "@latest").stderr, "there is no job yet that is more than a check")
+	made := strings.TrimSpace(u.ok("submit", u.network("square", nil)).stdout)
+	u.ok("check", u.network("square", nil))
+	says(t, u.ok("get", "@latest").stdout, made)
 	broken := u.network("square", func(file, content string) string {
 		if strings.HasSuffix(file, ".sumocfg") {
 			return "<configuration><input></configuration>"

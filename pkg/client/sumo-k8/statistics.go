@@ -53,7 +53,7 @@ trips that had not ended.`
 // addMetrics adds the flags that choose numbers of a study.
 func addMetrics(c *cobra.Command, q *client.StudyQuestion) {
 	c.Flags().StringSliceVar(&q.Metrics, "metric", nil, "only these metrics (default: those that the study is about)")
-	c.Flags().Var((*confidence)(&q.Confidence), "confidence",
+	c.Flags().Var(confidence(&q.Confidence), "confidence",
 		"of the intervals, such as 0.9 or 90% (default: that of the study's aim, or 0.95)")
 	must(c.RegisterFlagCompletionFunc("metric", metricNames))
 	noFiles(c, "confidence")
@@ -156,7 +156,7 @@ func statisticsRows(s client.Study, numbers client.StudyStatistics, m client.Stu
 	for _, axis := range s.Plan.Axes {
 		head = append(head, axis.Name)
 	}
-	head = append(head, "n", "mean"+unit, fmt.Sprintf("± (%s)", exactPercent(numbers.Confidence)), "relative", "needed", "sd")
+	head = append(head, "n", "mean"+unit, fmt.Sprintf("± (%s)", study.ExactPercent(numbers.Confidence)), "relative", "needed", "sd")
 	if wide {
 		head = append(head, "min", "q1", "median", "q3", "max")
 	}
@@ -195,9 +195,6 @@ func statisticsRows(s client.Study, numbers client.StudyStatistics, m client.Stu
 	return rows
 }
 
-// exactPercent writes a share that may have decimals: 99.5 %.
-func exactPercent(share float64) string { return fmt.Sprintf("%.4g %%", 100*share) }
-
 func shareText(share *float64) string {
 	if share == nil {
 		return "-"
@@ -234,9 +231,9 @@ func aimed(s client.Study, q client.StudyQuestion, confidence float64) string {
 		}
 	}
 	if share > 0 {
-		absolute = append([]string{"± " + exactPercent(share) + " of the mean"}, absolute...)
+		absolute = append([]string{"± " + study.ExactPercent(share) + " of the mean"}, absolute...)
 	}
-	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "), exactPercent(confidence))
+	return fmt.Sprintf("%s, at a confidence of %s, if the spread stays what it is", strings.Join(absolute, " or "), study.ExactPercent(confidence))
 }
 
 // incomplete says which points lack runs, and why.
@@ -306,9 +303,12 @@ func (a *app) showComparison(ctx context.Context, api *client.Client, id string,
 		for _, c := range compared.Comparisons {
 			fmt.Fprintln(a.out, show.Printable(c.Sentence))
 		}
-		if len(compared.Comparisons) == 0 {
-			fmt.Fprintln(a.out, "There is nothing to compare yet.")
-		} else {
+		switch {
+		case len(compared.Metrics) == 0:
+			fmt.Fprintln(a.out, "There is nothing to compare yet: no run has succeeded.")
+		case len(compared.Comparisons) == 0:
+			fmt.Fprintln(a.out, "There is nothing to compare: the baseline is the only point, or matches none of the others.")
+		default:
 			fmt.Fprintf(a.out, "\nVerdicts count %s (%s); each interval is that of its comparison alone.\n",
 				counted(compared.Family, "comparison"), compared.Adjustment)
 		}

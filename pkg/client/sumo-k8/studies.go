@@ -7,17 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sumo-k8/sumo-k8/pkg/client"
 	"github.com/sumo-k8/sumo-k8/pkg/client/internal/show"
@@ -76,7 +72,8 @@ says how it ended.`,
 	flags.StringVar(&f.baseline, "baseline", "", "what others are compared with: a variant, or values of axes as JSON")
 	flags.StringSliceVar(&f.metrics, "metric", nil, "the metrics that the study is about (default: all that describe traffic)")
 	flags.IntVar(&f.maxParallel, "max-parallel", 0, "the most runs at a time (default: as many as your limits allow)")
-	flags.Float64Var(&f.stopShare, "stop-share", 0, "stop when more than this share of the runs has failed")
+	flags.Var(ofRuns(&f.stopShare), "stop-share", "stop when more than this share of the runs has failed, "+
+		"such as 0.2 or 20%")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what the study would be")
 	flags.StringVar(&f.key, "idempotency-key", "", "a key of your own: repeating the command with it creates no second study")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "show the progress of all points until the study ends")
@@ -428,35 +425,21 @@ func (a *app) listStudiesCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		raw := []json.RawMessage{}
-		rows := [][]string{{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"}}
-		next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-			f.Cursor, f.Limit = cursor, limit
-			page, err := api.Studies(ctx, f)
-			for _, s := range page.Studies {
-				raw = append(raw, s.JSON())
-				rows = append(rows, []string{
+		return listing[client.Study]{
+			name: "studies", most: most,
+			heading: []string{"STUDY", "NAME", "STATUS", "RUNS", "DONE", "RUNNING", "FAILED", "CANCELLED", "CREATED"},
+			page: func(cursor string, limit int) ([]client.Study, string, error) {
+				f.Cursor, f.Limit = cursor, limit
+				page, err := api.Studies(ctx, f)
+				return page.Studies, page.NextCursor, err
+			},
+			row: func(s client.Study) []string {
+				return []string{
 					s.ID, s.Name, string(s.Status), strconv.Itoa(s.Runs.Planned), strconv.Itoa(s.Runs.Done), strconv.Itoa(s.Runs.Running),
 					strconv.Itoa(s.Runs.Failed), strconv.Itoa(s.Runs.Cancelled), clock(s.CreatedAt),
-				})
-			}
-			return len(page.Studies), page.NextCursor, err
-		})
-		if err != nil {
-			return err
-		}
-		if a.asJSON() {
-			return a.listJSON("studies", raw, next)
-		}
-		if len(raw) == 0 {
-			a.note("No studies.")
-			return nil
-		}
-		a.table(rows)
-		if next != "" {
-			a.note("There are more: -n 0 shows all.")
-		}
-		return nil
+				}
+			},
+		}.print(a)
 	})
 	return c
 }
@@ -646,123 +629,4 @@ func (a *app) retryStudyCommand() *cobra.Command {
 	})
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "show the progress of all points until the study ends")
 	return c
-}
-
-// atOnce is how many runs' files are fetched side by side.
-const atOnce = 8
-
-func (a *app) studyResultsCommand() *cobra.Command {
-	var o resultOptions
-	c := a.oneStudy("results STUDY", "Download the files of all runs", func(ctx context.Context, api *client.Client, id string) error {
-		return a.studyResults(ctx, api, id, o)
-	})
-	c.Long = `Downloads the files of all runs that have ended, each into a folder named after its point and seed. Files that are
-there already are not fetched again, so that the command can be repeated while the study runs, or after it broke off.`
-	c.Example = "  sumo-k8 study results $STUDY --name tripinfo.xml --dir out"
-	flags := c.Flags()
-	flags.StringVarP(&o.dir, "dir", "d", "", "folder to put the files in (default: one named after the study)")
-	flags.StringVar(&o.name, "name", "", "only files with this name, in which * stands for anything")
-	must(c.MarkFlagDirname("dir"))
-	noFiles(c, "name")
-	return c
-}
-
-func (a *app) studyResults(ctx context.Context, api *client.Client, id string, o resultOptions) error {
-	if _, err := filepath.Match(o.name, ""); err != nil {
-		return usage("--name %q is not a pattern: %v", o.name, err)
-	}
-	s, err := api.Study(ctx, id)
-	if err != nil {
-		return err
-	}
-	if o.dir == "" {
-		o.dir = id
-	}
-	root, err := openFolder(o.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	fetching, ctx := errgroup.WithContext(ctx)
-	fetching.SetLimit(atOnce)
-	seen := map[string]bool{}
-	var fetched, there atomic.Int64
-	_, err = pages(0, func(cursor string, limit int) (int, string, error) {
-		page, err := api.Jobs(ctx, client.Filter{Study: id, Cursor: cursor, Limit: limit})
-		for _, j := range page.Jobs {
-			if j.ResultFiles == nil || j.Point == nil || j.Seed == nil {
-				continue
-			}
-			folder := filepath.Join(folderOf(s, j), "seed-"+strconv.FormatInt(*j.Seed, 10))
-			if seen[folder] {
-				continue // an earlier job of a run that was made again
-			}
-			seen[folder] = true
-			if err := root.MkdirAll(folder, 0o755); err != nil {
-				return 0, "", err
-			}
-			for _, f := range j.ResultFiles.Files {
-				if !o.matches(f.Name) {
-					continue
-				}
-				fetching.Go(func() error {
-					file := client.ResultFile{Name: f.Name, Size: f.Size, SHA256: f.SHA256}
-					missing, err := fetchInto(ctx, api, j.ID, file, root, folder)
-					if missing {
-						fetched.Add(1)
-					} else {
-						there.Add(1)
-					}
-					return err
-				})
-			}
-		}
-		return len(page.Jobs), page.NextCursor, err
-	})
-	if err = errors.Join(err, fetching.Wait()); err != nil {
-		return err
-	}
-	switch {
-	case len(seen) == 0:
-		return fmt.Errorf("no run of study %s has ended with files yet", id)
-	case fetched.Load()+there.Load() == 0:
-		return fmt.Errorf("none of the files of %s matches %q; sumo-k8 results RUN --list shows those of one", counted(len(seen), "run"), o.name)
-	}
-	if a.asJSON() {
-		a.print(s, nil)
-		return nil
-	}
-	fmt.Fprintf(a.out, "%s of %s in %s\n", counted(int(fetched.Load()), "file"), counted(len(seen), "run"), o.dir)
-	if n := int(there.Load()); n > 0 {
-		a.note("%s were there already.", counted(n, "file"))
-	}
-	return nil
-}
-
-// fetchInto reports whether the file had to be fetched.
-func fetchInto(ctx context.Context, api *client.Client, jobID string, f client.ResultFile, root *os.Root, folder string) (bool, error) {
-	into, err := root.OpenRoot(folder)
-	if err != nil {
-		return false, err
-	}
-	defer into.Close()
-	if f.IsIn(into) {
-		return false, nil
-	}
-	if err := api.Save(ctx, jobID, f, into, nil); err != nil {
-		return false, fmt.Errorf("downloading %s of job %s: %w", f.Name, jobID, err)
-	}
-	return true, nil
-}
-
-// maxFolder bounds the words in the name of a folder, in characters.
-const maxFolder = 100
-
-// folderOf names the folder of a point: by its number, which makes it unique, and in words.
-func folderOf(s client.Study, j client.Job) string {
-	words := strings.FieldsFunc(s.PointLabel(j.Variant, j.Setting), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '-'
-	})
-	text := []rune(strings.Join(words, "_"))
-	return fmt.Sprintf("%03d_%s", *j.Point, string(text[:min(len(text), maxFolder)]))
 }

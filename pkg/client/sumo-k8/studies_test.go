@@ -41,7 +41,7 @@ func testStudies(t *testing.T, s *service.Server) {
 		"--follow")
 	says(t, o.stderr, "2 points, 6 runs", "6/6 done", "is SUCCEEDED")
 	says(t, o.stdout, "Mean travel time (s, lower is better)\nvariant  demand  n ", "\nbase     0.5     3 ", "Mean time loss",
-		"- The seed varies", "There is nothing to compare yet")
+		"- The seed varies", "There is nothing to compare: the baseline is the only point, or matches none")
 	id := regexp.MustCompile(`Study (\S+) has`).FindStringSubmatch(o.stderr)[1]
 	says(t, u.ok("study", "ls").stdout, id, "demand", "SUCCEEDED")
 	says(t, u.ok("study", "get", id).stdout, "base, demand 0.5", "SUCCEEDED", "FAILED  CANCELLED")
@@ -305,11 +305,28 @@ func TestFlagsOfAStudyAreReadAsTheyAreMeant(t *testing.T) {
 			says(t, o.stderr, "a confidence is from 0.5 to 0.9999, or from 50% to 99.99%")
 		}
 	}
-	for text, want := range map[string]confidence{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
-		var got confidence
-		if err := got.Set(text); err != nil || math.Abs(float64(got-want)) > 1e-12 {
+	for text, want := range map[string]float64{"0.95": 0.95, "95%": 0.95, "99.9 %": 0.999, "50%": 0.5} {
+		var got float64
+		if err := confidence(&got).Set(text); err != nil || math.Abs(got-want) > 1e-12 {
 			t.Errorf("--confidence %s is %v, %v", text, got, err)
 		}
+	}
+	for text, want := range map[string]float64{"0": 0, "20%": 0.2, "0.3": 0.3, "1": 1} {
+		var got float64
+		if err := ofRuns(&got).Set(text); err != nil || math.Abs(got-want) > 1e-12 {
+			t.Errorf("--stop-share %s is %v, %v", text, got, err)
+		}
+	}
+	for _, wrong := range []string{"20", "-1%", "x", ""} {
+		says(t, u.ends(exitUsage, "study", "run", "a.zip", "--seeds", "1:2", "--stop-share", wrong).stderr, "a share of the runs is from 0 to 1")
+	}
+	for flag, want := range map[string]string{
+		"--end=1h": `--end "1h": this flag takes a number`, "--cpu=1.5": `--cpu "1.5": this flag takes a whole number`,
+		"--timeout=90": `--timeout "90": this flag takes a time with its unit`, "--strict=x": `--strict "x": this flag takes true or false`,
+		"--label=a": `--label "a": this flag takes key=value`, "--replay-box=a": `--replay-box "a": this flag takes numbers`,
+		"--seed=1": "unknown flag: --seed",
+	} {
+		says(t, u.ends(exitUsage, "study", "run", "a.zip", "--seeds", "1:2", flag).stderr, want)
 	}
 	u.env[urlVariable], u.env[apiKeyVariable] = "http://127.0.0.1:1", "sk-1"
 	says(t, u.ends(exitUsage, "study", "run", "base=", "--seeds", "1:2").stderr, `"base=" names no scenario`)

@@ -177,7 +177,7 @@ boxes, differences from the baseline, and how the intervals narrow with the numb
 	flags.StringVar(&o.drawing.Axis, "axis", "", "axis along which means are drawn (default: the first with several values)")
 	flags.StringVar(&o.drawing.Baseline, "baseline", "",
 		"what differences are to: a variant, or values of axes as JSON (default: the study's)")
-	flags.Var((*confidence)(&o.drawing.Confidence), "confidence",
+	flags.Var(confidence(&o.drawing.Confidence), "confidence",
 		"of the intervals, such as 0.9 or 90% (default: that of the study's aim, or 0.95)")
 	flags.StringVar(&o.drawing.Format, "format", formats[0], formatHelp)
 	flags.BoolVar(&o.drawing.Dark, "dark", false, "light lines on a dark background")

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -332,41 +331,23 @@ func (a *app) deliveriesCommand() *cobra.Command {
 		if f.JobID, err = a.jobID(ctx, api, job); err != nil {
 			return err
 		}
-		return a.deliveries(ctx, api, f, most)
+		return listing[client.Delivery]{
+			name: "deliveries", most: most,
+			heading: []string{"DELIVERY", "EVENT", "JOB OR STUDY", "STATE", "ATTEMPTS", "CREATED", "NEXT", "LAST ANSWER"},
+			page: func(cursor string, limit int) ([]client.Delivery, string, error) {
+				f.Cursor, f.Limit = cursor, limit
+				page, err := api.Deliveries(ctx, f)
+				return page.Deliveries, page.NextCursor, err
+			},
+			row: func(d client.Delivery) []string {
+				return []string{
+					d.ID, string(d.Event), cmp.Or(d.JobID, d.StudyID), string(d.State), strconv.Itoa(d.Attempts), clock(&d.CreatedAt),
+					clock(d.NextAttemptAt), answerOf(d),
+				}
+			},
+		}.print(a)
 	})
 	return c
-}
-
-func (a *app) deliveries(ctx context.Context, api *client.Client, f client.DeliveryFilter, most int) error {
-	raw := []json.RawMessage{}
-	rows := [][]string{{"DELIVERY", "EVENT", "JOB OR STUDY", "STATE", "ATTEMPTS", "CREATED", "NEXT", "LAST ANSWER"}}
-	next, err := pages(most, func(cursor string, limit int) (int, string, error) {
-		f.Cursor, f.Limit = cursor, limit
-		page, err := api.Deliveries(ctx, f)
-		for _, d := range page.Deliveries {
-			raw = append(raw, d.JSON())
-			rows = append(rows, []string{
-				d.ID, string(d.Event), cmp.Or(d.JobID, d.StudyID), string(d.State), strconv.Itoa(d.Attempts), clock(&d.CreatedAt),
-				clock(d.NextAttemptAt), answerOf(d),
-			})
-		}
-		return len(page.Deliveries), page.NextCursor, err
-	})
-	if err != nil {
-		return err
-	}
-	if a.asJSON() {
-		return a.listJSON("deliveries", raw, next)
-	}
-	if len(raw) == 0 {
-		a.note("No deliveries.")
-		return nil
-	}
-	a.table(rows)
-	if next != "" {
-		a.note("There are more: -n 0 shows all.")
-	}
-	return nil
 }
 
 func answerOf(d client.Delivery) string {

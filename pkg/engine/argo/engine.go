@@ -187,12 +187,12 @@ func (e *Engine) Stop(ctx context.Context, id string, jobs ...string) error {
 	return kube.Failed(e.patch(ctx, w, fmt.Sprintf(`{"spec":{"shutdown":%q}}`, wfv1.ShutdownStrategyStop)), "stop the workflow of chunk "+id)
 }
 
-// cancelled is what the engine remembers of a chunk of which runs are cancelled, so that asking again takes no request.
+// cancelled is what the engine remembers of a chunk with cancelled runs, so that asking again takes no request.
 type cancelled struct {
-	runs []string // of the chunk
-	// named are the runs in the object, which was read at, and the last of which was added there since.
-	named     []string
-	at, since time.Time
+	runs  []string  // of the chunk
+	named []string  // in the object
+	at    time.Time // when the object was read
+	since time.Time // when the last of its names was added
 }
 
 // cancel names runs that are to be stopped or not begun, and reports whether nothing else is left of the chunk and its pod cannot

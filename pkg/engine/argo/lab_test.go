@@ -370,9 +370,9 @@ func (l *lab) pods(t *testing.T, j job.Job) []*corev1.Pod {
 	return running
 }
 
-// endless runs for minutes.
+// endless runs for minutes, on a fast machine too.
 func endless(j *job.Job) {
-	step := 0.01
+	step := 0.002
 	j.Options.StepLength = &step
 }
 
@@ -425,7 +425,7 @@ func TestLabLostPodsAreRepeated(t *testing.T) {
 		{"deleted", remove, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.04; j.Options.StepLength = &step })
+			j := l.job(t, "ready_to_use/grid.zip", func(j *job.Job) { step := 0.02; j.Options.StepLength = &step })
 			if err := l.Start(t.Context(), job.Single(j)); err != nil {
 				t.Fatal(err)
 			}

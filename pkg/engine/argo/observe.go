@@ -13,6 +13,7 @@ import (
 
 	wfv1 "github.com/argoproj/argo-workflows/v3/pkg/apis/workflow/v1alpha1"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/chunk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -198,7 +199,7 @@ func fatal(message string) simulation.Reason {
 func refusal(quoted string) string {
 	switch {
 	case storeFull.MatchString(quoted):
-		return "The object store is full or over its quota; the operator must free space or raise the quota."
+		return artifact.StoreFull
 	case strings.Contains(quoted, "Access Denied"), strings.Contains(quoted, "bucket does not exist"):
 		return "The object store denies access, or its bucket is missing; the operator must check the runs' key and the bucket."
 	case strings.Contains(quoted, "proposed upload exceeds"):

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/job"
-	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
 )
 
@@ -28,7 +27,7 @@ type folder string
 
 func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log, error) {
 	if !isFolderName(j.ID) || !isFolderName(j.ChunkID()) {
-		return nil, noLog(nil)
+		return nil, job.NoLogYet(nil)
 	}
 	place := filepath.Join(string(dir), j.ChunkID())
 	f, err := os.Open(filepath.Join(place, outFolder, j.ID, simulation.LogFile))
@@ -36,14 +35,14 @@ func (dir folder) OpenLog(_ context.Context, j job.Job, offset int64) (*job.Log,
 		f, err = os.Open(filepath.Join(place, logsFolder, j.ID))
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, noLog(err)
+		return nil, job.NoLogYet(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the log of run %s: %w", j.ID, err)
 	}
 	end, err := endOfLastLine(f)
 	if err == nil && end == 0 {
-		err = noLog(nil)
+		err = job.NoLogYet(nil)
 	}
 	if err != nil {
 		f.Close()
@@ -79,10 +78,6 @@ func firstLine(f *os.File) time.Time {
 	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
 	began, _ := simulation.ParseLogStart(line)
 	return began
-}
-
-func noLog(cause error) error {
-	return problem.Wrap(cause, problem.NotFound, "No log yet: the simulation is just starting.")
 }
 
 // endOfLastLine returns how many bytes of f are complete lines. It reads f backwards, as far as one line goes.

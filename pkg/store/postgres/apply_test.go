@@ -289,23 +289,30 @@ func TestAJobsVersionIsReplacedWithANote(t *testing.T) {
 		j.Options.Seed, j.Options.SumoVersion, j.Warnings = &seed, "1.15", []string{"A line is odd.", "A default is old."}
 	}).ID
 	for range 2 {
-		err := d.ReplaceVersion(t.Context(), id, "1.18", []string{"A default is old."}, []string{"It runs on SUMO 1.18.", "A default is new."})
+		err := d.ReplaceVersion(t.Context(), id, "1.18", "1.15", []string{"A default is old."}, []string{"It runs on SUMO 1.18.", "A default is new."})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	other := submit(t, d, "acme", func(j *job.Job) { j.Warnings = []string{"A line is odd."} }).ID
-	if err := d.ReplaceVersion(t.Context(), other, "1.18", nil, []string{"It runs on SUMO 1.18."}); err != nil {
+	if err := d.ReplaceVersion(t.Context(), other, "1.18", "", nil, []string{"It runs on SUMO 1.18."}); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, d, "acme", other).Warnings; !slices.Equal(got, []string{"A line is odd.", "It runs on SUMO 1.18."}) {
 		t.Errorf("without stale notes: %q", got)
 	}
 	got := read(t, d, "acme", id)
-	if diff := cmp.Diff(simulation.Options{Seed: &seed, SumoVersion: "1.18"}, got.Options); diff != "" {
+	if diff := cmp.Diff(simulation.Options{Seed: &seed, SumoVersion: "1.18", AcceptedVersion: "1.15"}, got.Options); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"A line is odd.", "It runs on SUMO 1.18.", "A default is new."}, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if err := d.ReplaceVersion(t.Context(), id, "1.15", "", got.Warnings[1:], nil); err != nil {
+		t.Fatal(err)
+	}
+	got = read(t, d, "acme", id)
+	if diff := cmp.Diff(simulation.Options{Seed: &seed, SumoVersion: "1.15"}, got.Options); diff != "" || len(got.Warnings) != 1 {
+		t.Errorf("back again: warnings %q, options (-want +got):\n%s", got.Warnings, diff)
 	}
 }

@@ -68,7 +68,7 @@ func TestWorkIsTakenFromTheLatestRunOfTheTenant(t *testing.T) {
 		t.Errorf("of two runs, the older was taken")
 	}
 	replaced := submit(t, d, "acme", doing("w-2", false))
-	if err := d.ReplaceVersion(t.Context(), replaced.ID, "1.30", []string{}, []string{"Runs on SUMO 1.30."}); err != nil {
+	if err := d.ReplaceVersion(t.Context(), replaced.ID, "1.30", "", []string{}, []string{"Runs on SUMO 1.30."}); err != nil {
 		t.Fatal(err)
 	}
 	claim(t, d, "acme", 100)

@@ -50,6 +50,15 @@ func TestADerivedScenarioIsStoredAsItsParts(t *testing.T) {
 	_, _, err = d.PutDerived(t.Context(), derivedFrom("nobody", "b"), digest)
 	wantCode(t, err, problem.NotFound)
 
+	over, err := d.ScenarioOverBase(t.Context(), "acme", digest)
+	if diff := cmp.Diff(got, over); diff != "" || err != nil {
+		t.Errorf("over the base: %v (-want +got):\n%s", err, diff)
+	}
+	for _, of := range [][2]string{{"acme", want.Digest}, {"nobody", digest}, {"acme", ""}} {
+		_, err := d.ScenarioOverBase(t.Context(), of[0], of[1])
+		wantCode(t, err, problem.NotFound)
+	}
+
 	page, err := d.ListScenarios(t.Context(), "acme", scenario.Place{}, 5)
 	if err != nil || len(page) != 2 {
 		t.Fatalf("listed %+v, %v", page, err)

@@ -25,7 +25,7 @@ const (
 	leastWork, mostWork = 30, 300
 	// mostParallel bounds the runs of a chunk that go on side by side. Its cores must be free on one machine.
 	mostParallel = 8
-	// studyWindow bounds the studies that one Claim looks at, and studiesAtOnce those of which it counts the runs. Of the others, those in
+	// studyWindow bounds the studies that one Claim looks at, and studiesAtOnce those whose runs it counts. Of the others, those in
 	// front have runs at work, and the rest has its turn when these are all started.
 	studyWindow   = 200
 	studiesAtOnce = 10

@@ -277,7 +277,7 @@ func (d *DB) DeleteJob(ctx context.Context, tenantID, id string) error {
 		return translate(err, "deleting a job")
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "Job %s is %s. Cancel it first, and purge it once it has finished.", id, j.State)
+		return job.Unpurgeable(j)
 	}
 	return nil
 }
@@ -363,8 +363,8 @@ func (d *DB) UsageByTenant(ctx context.Context) (map[string]job.Usage, error) {
 }
 
 // ReplaceVersion implements job.VersionRecord.
-func (d *DB) ReplaceVersion(ctx context.Context, id, version string, stale, notes []string) error {
-	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Stale: stale, Notes: notes})
+func (d *DB) ReplaceVersion(ctx context.Context, id, version, accepted string, stale, notes []string) error {
+	err := d.q.ReplaceVersion(ctx, db.ReplaceVersionParams{ID: id, Version: version, Accepted: accepted, Stale: stale, Notes: notNil(notes)})
 	return translate(err, "replacing a job's version of SUMO")
 }
 

@@ -139,6 +139,7 @@ func TestFrequentStatementsUseTheirIndexes(t *testing.T) {
 		{"JobOfTenant", []any{"tenant-1", jobN(1)}, 1},
 		{"Events", []any{"tenant-1", jobN(1)}, 2},
 		{"JobsNeedingScenario", []any{"tenant-1", digest, 10}, jobs/tenants + runsOfStudy},
+		{"ScenarioOverBase", []any{"tenant-1", digest}, 1}, // those of the tenant
 		{"KnownJobs", []any{[]string{jobN(1)}}, 1},
 		{"JobStates", []any{[]string{jobN(1)}}, 1},
 		{"ExpiredResults", []any{"2000-01-01", 100}, 0},

@@ -71,6 +71,18 @@ func (d *DB) Scenario(ctx context.Context, tenantID, digest string) (scenario.Sc
 	return toScenario(row), nil
 }
 
+// ScenarioOverBase implements scenario.Store.
+func (d *DB) ScenarioOverBase(ctx context.Context, tenantID, base string) (scenario.Scenario, error) {
+	if !scenario.IsDigest(base) {
+		return scenario.Scenario{}, noScenario(base)
+	}
+	row, err := d.q.ScenarioOverBase(ctx, db.ScenarioOverBaseParams{TenantID: tenantID, BaseDigest: base})
+	if err != nil {
+		return scenario.Scenario{}, translate(orNone(err, noScenario(base)), "looking for a derived scenario")
+	}
+	return toScenario(row), nil
+}
+
 // UpdateManifest implements scenario.Store.
 func (d *DB) UpdateManifest(ctx context.Context, tenantID, digest string, m scenario.Manifest) (scenario.Scenario, error) {
 	row, err := d.q.UpdateManifest(ctx, db.UpdateManifestParams{TenantID: tenantID, Digest: digest, Manifest: m})

@@ -13,7 +13,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/study"
 )
 
-// oversized is the message of a study that goes on, of which some runs do not fit into the tenant's limits.
+// oversized is the message of an unfinished study with runs that do not fit into the tenant's limits.
 const oversized = "Some runs need more CPU or memory than your limits allow. They wait until the limits are raised; " +
 	"otherwise cancel the study."
 
@@ -45,7 +45,7 @@ func (d *DB) StepStudies(ctx context.Context) (changed int, err error) {
 		return 0, translate(err, "counting runs of studies")
 	}
 	var updates []judged
-	var ended []string                        // studies of which runs have ended
+	var ended []string                        // studies whose runs have ended
 	var stopping db.CancelRunsOfStudiesParams // studies whose runs are to be stopped
 	for _, r := range rows {
 		s := study.Study{StopShare: r.StopShare, CancelRequested: r.CancelRequested}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
@@ -28,9 +29,7 @@ func (s *Store) failed(err error, verb, key string) error {
 			tried, problem.StorageRefused, "The bucket %s of the object store is missing; the operator must create it.", s.cfg.Bucket,
 		)
 	case full(err):
-		return problem.Wrap(
-			tried, problem.StorageRefused, "The object store is full or over its quota; the operator must free space or raise the quota.",
-		)
+		return problem.Wrap(tried, problem.StorageRefused, artifact.StoreFull)
 	case apiCode(err) == "EntityTooLarge", status(err) == http.StatusRequestEntityTooLarge:
 		return problem.Wrap(tried, problem.TooLarge, "The object store rejects %s as too large; make it smaller.", key)
 	case status(err) == http.StatusForbidden:

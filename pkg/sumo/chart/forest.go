@@ -95,6 +95,9 @@ func (d *drawing) sides() *sides {
 func (f *forest) legend(family int) (legend []entry) {
 	if f.seen[study.Lower] || f.seen[study.Higher] {
 		text := fmt.Sprintf("told apart from chance, among all %d comparisons of the study", family)
+		if family == 1 {
+			text = "told apart from chance"
+		}
 		legend = append(legend, f.d.markEntry(text, f.marks[study.Lower]))
 	}
 	for _, e := range []struct {
@@ -126,9 +129,9 @@ func (f *forest) notes(c study.Comparisons) (notes []string) {
 	if incomplete := d.incomplete(f.points); len(incomplete) > 0 {
 		notes = append(notes, d.missingNote(incomplete, "")+d.list(incomplete, func(p int) string { return ": " + d.missing(p) })+".")
 	}
-	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
+	notes = append(notes, d.data.Flattery([]simulation.Measure{d.Metric})...)
 	if n := len(c.Notes); n > mostNamed {
-		return append(append(notes, c.Notes[:mostNamed]...), fmt.Sprintf("%d more notes are with the comparison.", n-mostNamed))
+		return append(append(notes, c.Notes[:mostNamed]...), "More with the comparison: "+study.Counted(n-mostNamed, "note")+".")
 	}
 	return append(notes, c.Notes...)
 }

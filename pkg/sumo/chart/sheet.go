@@ -316,7 +316,7 @@ func (s *span) set(a *plot.Axis) {
 		least, most = 0, 1
 	}
 	size := math.Max(math.Abs(least), math.Abs(most))
-	// Less than this part of the values is the rounding of their digits, of which ticks could not be told apart.
+	// Less than this share of the values is rounding, and the ticks would have the same labels.
 	if room := 1e-6 * size; most-least <= room {
 		room = math.Max(room, 0.02*size)
 		if size == 0 {

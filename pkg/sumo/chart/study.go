@@ -66,7 +66,7 @@ type drawing struct {
 	estimates []study.Estimate // by point
 }
 
-// mostPixels bounds a PNG, of which each pixel takes four bytes while it is drawn. SVG has no bound but that on points and runs.
+// mostPixels bounds a PNG: each pixel takes four bytes while it is drawn. SVG has no bound but that on points and runs.
 const mostPixels = 12_000_000
 
 // DrawStudy writes a plot of a study. It is as high as its points take, whatever o.Height is: a row for each point, or a panel for each
@@ -132,7 +132,7 @@ func (d *drawing) label(point int) string {
 	return study.Label(p.Variant, p.Setting)
 }
 
-func (d *drawing) percent() string { return fmt.Sprintf("%g %%", 100*d.Level.Confidence()) }
+func (d *drawing) percent() string { return study.ExactPercent(d.Level.Confidence()) }
 
 // subtitle says whose plot it is.
 func (d *drawing) subtitle(more ...string) string {
@@ -208,7 +208,7 @@ func (d *drawing) notes(points []int) (notes []string) {
 			return fmt.Sprintf(": %d of %d runs missing", d.fates[p].Missing, len(d.data.Study.Seeds))
 		})+".")
 	}
-	notes = append(notes, d.data.LeftOut([]simulation.Measure{d.Metric})...)
+	notes = append(notes, d.data.Flattery([]simulation.Measure{d.Metric})...)
 	if len(open) > 0 {
 		notes = append(notes, fmt.Sprintf("Runs of %d of these points have not ended: the plot will change.", len(open)))
 	}

@@ -249,6 +249,10 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 			[]string{"Half width of the interval (% of the mean)", "aim: 4 %", "runs that count", "green wave",
 				"The number of runs was decided by looking at the results after each round, so that intervals are a little too narrow."}, nil,
 		},
+		"convergence to an aim whose percentage is no exact product": {
+			asked{variants: plans, seeds: 10, until: &study.Aim{RelativeHalfWidth: 0.07, Max: 20}, value: noisy(1)}, "convergence",
+			[]string{"aim: 7 %"}, nil,
+		},
 		"convergence of differences": {
 			asked{variants: plans, seeds: 10, until: &study.Aim{RelativeHalfWidth: 0.02, Max: 20, Of: "difference"}, value: noisy(1)}, "convergence",
 			[]string{"Half width of the interval (% of the baseline's mean)", "aim: 2 %", "green wave"}, []string{"base"},
@@ -261,6 +265,15 @@ func TestAPlotOfAStudySaysWhatItShows(t *testing.T) {
 			asked{variants: plans[:1], axes: []study.Axis{axis("d", "scale", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12")},
 				seeds: 4, value: noisy(1)}, "convergence",
 			[]string{"Named are the 8 points with the widest interval; the thin lines are 4 others."}, nil,
+		},
+		"convergence of one more than are named": {
+			asked{variants: plans[:1], axes: []study.Axis{axis("d", "scale", "1", "2", "3", "4", "5", "6", "7", "8", "9")},
+				seeds: 4, value: noisy(1)}, "convergence",
+			[]string{"Named are the 8 points with the widest interval; the thin line is another one."}, nil,
+		},
+		"one comparison": {
+			asked{variants: plans[:2], seeds: 6, value: func(p, r int) float64 { return float64(10*p + r*p%3) }}, "differences",
+			[]string{"told apart from chance"}, []string{"told apart from chance, among all 1 comparisons of the study"},
 		},
 		"one seed": {
 			asked{variants: plans, seeds: 1, value: noisy(1)}, "means",

@@ -85,7 +85,7 @@ func (w *widths) aimed() bool { return !math.IsNaN(w.aim) }
 
 func (w *widths) aimWords() string {
 	if w.relative {
-		return fmt.Sprintf("aim: %g %%", w.aim)
+		return "aim: " + study.ExactPercent(w.aim/100)
 	}
 	return "aim: " + study.Quantity(w.aim, 0, w.unit())
 }
@@ -151,7 +151,11 @@ func (w *widths) plot() *plot.Plot {
 // notes are what a reader has to know about the lines. top is where the plot ends.
 func (w *widths) notes(top float64) (notes []string) {
 	if rest := len(w.lines) - MostRuns - len(w.none); rest > 0 {
-		notes = append(notes, fmt.Sprintf("Named are the %d points with the widest interval; the thin lines are %d others.", MostRuns, rest))
+		others := "the thin line is another one"
+		if rest > 1 {
+			others = fmt.Sprintf("the thin lines are %d others", rest)
+		}
+		notes = append(notes, fmt.Sprintf("Named are the %d points with the widest interval; %s.", MostRuns, others))
 	}
 	if len(w.none) > 0 && len(w.none) < len(w.lines) {
 		notes = append(notes, "No interval, which takes two runs: "+w.list(w.none, func(int) string { return "" })+".")

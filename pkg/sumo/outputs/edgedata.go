@@ -30,7 +30,7 @@ type Measure struct {
 const (
 	maxCells = 140_000
 	maxEdges = maxCells
-	// maxEdgeText bounds their ids, in bytes, of which one may have a MiB.
+	// maxEdgeText bounds their ids together, in bytes; a single one may have a MiB.
 	maxEdgeText = 16 << 20
 )
 

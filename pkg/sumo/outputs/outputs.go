@@ -13,6 +13,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -94,7 +95,7 @@ func read(r io.Reader, visit func(xml.Element) error) (complete bool, err error)
 // errFound ends a scan that has what it looks for.
 var errFound = errors.New("found")
 
-// Root returns the name of the root element of an output of which r has the beginning; empty if that does not show it.
+// Root returns the name of the root element of an output whose beginning r has; empty if that ends before it.
 func Root(r io.Reader) (name string, err error) {
 	_, err = read(r, func(e xml.Element) error {
 		name = string(e.Name)
@@ -115,6 +116,9 @@ func (w *watched) completeness(err error) (bool, error) {
 		return true, nil
 	case xml.IsMalformed(err):
 		return false, nil
+	case errors.Is(err, xml.ErrExpands):
+		return false, problem.Wrap(err, problem.NotFound, "Nothing is read from this output: %v. Download it from the job's results, or "+
+			"have the program that wrote it leave it uncompressed.", err)
 	default:
 		return false, err
 	}

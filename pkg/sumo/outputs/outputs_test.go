@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // summary is a summary-output in which the vehicle count of step i is running(i).
@@ -325,5 +326,44 @@ func TestPositionsThatFitNoMapAreRefused(t *testing.T) {
 		if !errors.As(err, &p) || p.Code != problem.NotFound || !strings.Contains(p.Detail, tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// bomb is a whole document in gzip that expands to some hundred times its size.
+func bomb(t *testing.T, root string) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := io.WriteString(z, "<"+root+">"+strings.Repeat("<a/>", 4<<20)+"</"+root+">")
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+func TestNothingIsReadFromWhatExpandsBeyondAllProportion(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func(io.Reader) error{
+		"series":        func(r io.Reader) error { _, err := ReadSeries(r, nil); return err },
+		"distributions": func(r io.Reader) error { _, err := ReadDistributions(r); return err },
+		"edges":         func(r io.Reader) error { _, err := ReadEdgeData(r); return err },
+		"replay": func(r io.Reader) error {
+			_, _, err := Record(r, "", func([]byte) error { return nil })
+			return err
+		},
+		"table": func(r io.Reader) error {
+			_, err := Scan(r, &xml.Scanner{Element: func(xml.Element) error { return nil }, Lenient: true}, 0)
+			return err
+		},
+	} {
+		err := read(bytes.NewReader(bomb(t, "summary")))
+		if problem.CodeOf(err) != problem.NotFound || !errors.Is(err, xml.ErrExpands) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The curves of one output must not take all others with them.
+	s, err := ReadSeries(strings.NewReader(summary(3, func(i int) int { return i })), bytes.NewReader(bomb(t, "emission-export")))
+	if err != nil || s.Complete || s.Curve("running") == nil || s.Curve("co2") != nil {
+		t.Errorf("series beside emissions that are not read: complete %t, %v, %v", s.Complete, s.Series, err)
 	}
 }

@@ -1,6 +1,7 @@
 package outputs
 
 import (
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -183,10 +184,14 @@ func ReadSeries(summary, emissions io.Reader) (Series, error) {
 	s.Complete = complete
 	if emissions != nil {
 		more, whole, err := readEmissions(emissions, s.Time)
-		if err != nil {
+		switch {
+		case errors.Is(err, xml.ErrExpands): // must not fail all others
+			s.Complete = false
+		case err != nil:
 			return Series{}, err
+		default:
+			columns, s.Complete = append(columns, more...), complete && whole
 		}
-		columns, s.Complete = append(columns, more...), complete && whole
 	}
 	for _, c := range columns {
 		s.Series = append(s.Series, c.curve())

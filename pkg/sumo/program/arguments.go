@@ -85,7 +85,7 @@ func readLong(first string, next *string) (found []argument, used int) {
 	return []argument{{option: o, value: *next}}, 2
 }
 
-// readLetters reads -n value, -nvalue, -n=value, and flags of which several may share a dash.
+// readLetters reads -n value, -nvalue, -n=value, and flags, several of which may share a dash.
 func readLetters(first string, next *string) (found []argument, used int) {
 	for i := 1; i < len(first); i++ {
 		o, rest := known(first[i:i+1]), first[i+1:]

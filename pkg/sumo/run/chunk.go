@@ -493,7 +493,7 @@ func (x *execution) carryOut(ctx context.Context, run chunk.Run, r Run) end {
 	return e
 }
 
-// proofs say of which runs the XML is known to be valid. SUMO validates it against schemas, which takes longer than many a run. A run
+// proofs say for which runs the XML is known to be valid. SUMO validates it against schemas, which takes longer than many a run. A run
 // reads what an earlier one has read if it differs only in what is left out here.
 type proofs struct {
 	mu    sync.Mutex

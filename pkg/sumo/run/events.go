@@ -24,7 +24,7 @@ var (
 	timeOfEvent   = regexp.MustCompile(`time=([0-9.:]+[0-9])`)
 )
 
-// eventOf reads a line of SUMO's, of which text is what the log shows.
+// eventOf reads a line of SUMO's; text is what the log shows of it.
 func eventOf(line, text string) (e replay.Incident, ok bool) {
 	for _, k := range eventKinds {
 		if strings.Contains(line, k.part) {

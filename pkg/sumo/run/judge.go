@@ -27,6 +27,12 @@ type fate struct {
 	words      []string // the last lines of a program's standard error
 }
 
+// What is said of runs of SUMO and of programs alike.
+const (
+	strictMessage = "SUMO ignored parts of the scenario, and the job is strict: fix them and resubmit."
+	resubmittable = " The job can be resubmitted unchanged."
+)
+
 // SUMO's reasons for the end of a simulation.
 const (
 	reasonNoVehicles = "All vehicles have left the simulation."
@@ -111,7 +117,7 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.signal == syscall.SIGXCPU:
 		return simulation.DeadlineExceeded, "SUMO used more CPU time than its machine allows." + f.where()
 	case slices.Contains(interrupts, f.signal), f.code == 0 && f.reason == reasonInterrupt:
-		return simulation.Interrupted, "The machine interrupted SUMO." + f.where() + " The job can be resubmitted unchanged."
+		return simulation.Interrupted, "The machine interrupted SUMO." + f.where() + resubmittable
 	case f.signal != 0:
 		return simulation.SimulationError, fmt.Sprintf("SUMO crashed (%v): a bug in SUMO that this scenario triggers.%s%s",
 			f.signal, f.where(), f.messages())
@@ -137,7 +143,7 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.writeErr != nil:
 		return blame(f.writeErr, "The scenario's own outputs could not be kept")
 	case f.strict && len(f.errors) > 0:
-		return simulation.InvalidScenario, "SUMO ignored parts of the scenario, and the job is strict: fix them and resubmit." + f.messages()
+		return simulation.InvalidScenario, strictMessage + f.messages()
 	case f.strict && f.dropped > 0:
 		return simulation.InvalidScenario, "The job is strict. " + f.unsorted()
 	}

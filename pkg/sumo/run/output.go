@@ -2,9 +2,9 @@ package run
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -18,11 +18,13 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
-// incomplete returns those of the named files below out that are not complete.
-func incomplete(out string, names []string) []string {
-	var broken []string
+// incomplete returns those of the named files below out that are not complete, and adds a note on each that cannot be read to left.
+func (left *kept) incomplete(out string, names []string) (broken []string) {
 	for _, name := range names {
-		if !complete(filepath.Join(out, name)) {
+		switch whole, err := complete(filepath.Join(out, name)); {
+		case errors.Is(err, xml.ErrExpands):
+			left.notes = append(left.notes, fmt.Sprintf("Nothing is read from %s, which is among the results: %v.", name, err))
+		case !whole:
 			broken = append(broken, name)
 		}
 	}
@@ -34,25 +36,25 @@ const parquet = "PAR1"
 
 // complete reports whether an output is all there: one in XML ends with the end of its root element, one in Parquet as it begins, and
 // a compressed one passes gzip's checks. What looks like none of these counts as complete, since nothing shows a cut; but an empty file
-// under a name of these is a cut one.
-func complete(name string) bool {
+// under a name of these is a cut one. The error says why the file could not be read.
+func complete(name string) (bool, error) {
 	plain, compressed := strings.CutSuffix(name, ".gz")
 	e, err := readEnds(name, compressed)
 	if err != nil {
-		return false
+		return false, err
 	}
 	switch {
 	case bytes.HasPrefix(e.head, []byte(parquet)):
-		return len(e.tail) > len(parquet) && bytes.HasSuffix(e.tail, []byte(parquet))
+		return len(e.tail) > len(parquet) && bytes.HasSuffix(e.tail, []byte(parquet)), nil
 	case len(e.head) == 0:
-		return !slices.Contains([]string{".xml", ".csv", ".parquet"}, path.Ext(plain))
+		return !slices.Contains([]string{".xml", ".csv", ".parquet"}, path.Ext(plain)), nil
 	case path.Ext(plain) != ".xml" || e.head[0] != '<': // by its option, SUMO writes CSV under any name
-		return true
+		return true, nil
 	}
 	root := rootName(e.head)
 	tail := bytes.TrimRight(e.tail, " \t\r\n")
 	last := tail[max(0, bytes.LastIndexByte(tail, '<')):]
-	return root != "" && (string(last) == "</"+root+">" || rootName(last) == root && bytes.HasSuffix(last, []byte("/>")))
+	return root != "" && (string(last) == "</"+root+">" || rootName(last) == root && bytes.HasSuffix(last, []byte("/>"))), nil
 }
 
 // ends are the first and the last bytes of a file.
@@ -73,7 +75,7 @@ func readEnds(name string, compressed bool) (*ends, error) {
 	defer f.Close()
 	e := &ends{}
 	if compressed {
-		z, err := gzip.NewReader(f)
+		z, err := xml.Gunzip(f)
 		if err != nil {
 			return nil, err
 		}

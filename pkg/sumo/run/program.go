@@ -178,18 +178,7 @@ func (r Run) plantCopies(root *os.Root, folder string) (*planting, error) {
 	}
 	defer run.Close()
 	p := &planting{r, root, map[string]fs.FileInfo{}}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != ".":
-			return run.Mkdir(name, 0o755)
-		case d.Type().IsRegular():
-			return p.plant(run, name)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := mirror(root, run, func(name string) error { return p.plant(run, name) }); err != nil {
 		return nil, err
 	}
 	out := path.Join(folder, outFolder)
@@ -468,7 +457,7 @@ func (r Run) finishProgram(chosen scenario.Config, s settings, f fate, called ca
 		}
 	}
 	left := r.gather("The program", s, &f, log)
-	f.broken = incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
+	f.broken = left.incomplete(r.Out, slices.Sorted(maps.Values(left.files))) // other files are the program's matter
 	reason, message := f.judgeProgram()
 	if !f.atStart(reason) {
 		left.notes = append(left.notes, left.ofReplay...)
@@ -538,7 +527,7 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	case f.signal == syscall.SIGXFSZ, !ended && mentions("File too large"):
 		return simulation.OutputTooLarge, "A file grew larger than it may be. Write less, or to several files." + f.where()
 	case slices.Contains(interrupts, f.signal):
-		return simulation.Interrupted, "The machine interrupted the program." + f.where() + " The job can be resubmitted unchanged."
+		return simulation.Interrupted, "The machine interrupted the program." + f.where() + resubmittable
 	case f.signal != 0:
 		return simulation.ControllerError, fmt.Sprintf("The program crashed (%v).%s", f.signal, f.wordsOf())
 	case f.code != 0:
@@ -549,7 +538,7 @@ func (f fate) judgeProgram() (simulation.Reason, string) {
 	case f.writeErr != nil:
 		return blame(f.writeErr, "The program's results could not be kept")
 	case f.strict && len(f.errors) > 0:
-		return simulation.InvalidScenario, "SUMO ignored parts of the scenario, and the job is strict: fix them and resubmit." + f.messages()
+		return simulation.InvalidScenario, strictMessage + f.messages()
 	}
 	return "", ""
 }

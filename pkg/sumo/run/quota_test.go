@@ -292,7 +292,7 @@ func TestTooMuchOutputEndsARunInTimeToKeepIt(t *testing.T) {
 	if got.Summary == nil || !got.Summary.Partial {
 		t.Errorf("summary: %+v", got.Summary)
 	}
-	if broken := incomplete(r.Out, append(slices.Collect(maps.Values(got.Files)), "made/dump.xml")); len(broken) > 0 {
+	if broken := new(kept).incomplete(r.Out, append(slices.Collect(maps.Values(got.Files)), "made/dump.xml")); len(broken) > 0 {
 		t.Errorf("cut off: %v", broken)
 	}
 	if info, err := os.Stat(filepath.Join(r.Out, "made/dump.xml")); err != nil || info.Size() < r.Output/2 {

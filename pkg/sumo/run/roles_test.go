@@ -196,15 +196,17 @@ func TestNumbersDoNotDependOnHowOutputsAreWritten(t *testing.T) {
 		options string
 		lacks   []string
 	}{
-		"a step in a while":  {`<summary-output value="s.xml"/><summary-output.period value="100"/>`, nil},
-		"persons apart":      {`<tripinfo-output value="t.xml"/><personinfo-output value="p.xml.gz"/>`, nil},
-		"statistics as CSV":  {`<statistic-output value="s.csv"/>`, []string{"total_travel_time"}},
-		"CSV":                {`<output.format value="csv"/>`, []string{"total_travel_time", "persons_finished"}},
-		"Parquet":            {`<output.format value="parquet"/>`, []string{"total_travel_time", "persons_finished"}},
-		"times as clocks":    {`<human-readable-time value="true"/>`, nil},
-		"no step is written": {`<summary-output value="s.xml"/><summary-output.period value="500"/>`, nil},
-		"a summary as CSV":   {`<summary-output value="s.csv"/>`, nil},
-		"all in one file":    {`<summary-output value="o.xml"/><tripinfo-output value="o.xml"/><statistic-output value="o.xml"/>`, nil},
+		"a step in a while":     {`<summary-output value="s.xml"/><summary-output.period value="100"/>`, nil},
+		"persons apart":         {`<tripinfo-output value="t.xml"/><personinfo-output value="p.xml.gz"/>`, nil},
+		"statistics as CSV":     {`<statistic-output value="s.csv"/>`, nil},
+		"statistics as Parquet": {`<statistic-output value="s.parquet"/>`, []string{"total_travel_time"}},
+		"another separator":     {`<statistic-output value="s.csv.gz"/><output.column-separator value=","/>`, nil},
+		"CSV":                   {`<output.format value="csv"/>`, []string{"persons_finished"}},
+		"Parquet":               {`<output.format value="parquet"/>`, []string{"total_travel_time", "persons_finished"}},
+		"times as clocks":       {`<human-readable-time value="true"/>`, nil},
+		"no step is written":    {`<summary-output value="s.xml"/><summary-output.period value="500"/>`, nil},
+		"a summary as CSV":      {`<summary-output value="s.csv"/>`, nil},
+		"all in one file":       {`<summary-output value="o.xml"/><tripinfo-output value="o.xml"/><statistic-output value="o.xml"/>`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

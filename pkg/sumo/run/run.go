@@ -439,7 +439,7 @@ func (r Run) simulate(
 // finish keeps, judges and summarises what SUMO has left.
 func (r Run) finish(chosen scenario.Config, s settings, f fate, log *logbook) simulation.Outcome {
 	left := r.gather("The scenario", s, &f, log)
-	f.broken = incomplete(r.Out, left.whole)
+	f.broken = left.incomplete(r.Out, left.whole)
 	reason, message := f.judge()
 	if !f.atStart(reason) {
 		left.notes = append(left.notes, left.ofReplay...)

@@ -416,7 +416,7 @@ func TestStoppedRunKeepsItsOutputsComplete(t *testing.T) {
 	if got.Reason != simulation.Interrupted {
 		t.Fatalf("got %q: %s", got.Reason, got.Message)
 	}
-	if broken := incomplete(r.Out, slices.Collect(maps.Values(got.Files))); len(broken) > 0 {
+	if broken := new(kept).incomplete(r.Out, slices.Collect(maps.Values(got.Files))); len(broken) > 0 {
 		t.Errorf("cut off: %v", broken)
 	}
 	if n, ok := got.Summary.Metric("vehicles_inserted"); !ok || n < 1 || !got.Summary.Partial {

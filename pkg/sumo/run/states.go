@@ -50,7 +50,7 @@ func statesOf(c scenario.Config) savedStates {
 
 func milliseconds(seconds float64) int64 { return int64(math.Round(seconds * 1000)) }
 
-// trim removes the states below folder of which there are newer ones enough. States at other times, which the scenario names, stay.
+// trim removes all but the newest periodic states below folder. States at other times, which the scenario names, stay.
 func (s savedStates) trim(folder string) {
 	if s.keep == 0 {
 		return

@@ -3,6 +3,7 @@ package run
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 func TestParseStep(t *testing.T) {
@@ -342,7 +344,7 @@ func TestCompleteNoticesEveryCut(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text[:n]), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := complete(file), n == len(text); got != want {
+			if got, _ := complete(file); got != (n == len(text)) {
 				t.Errorf("%s cut at %d of %d: complete = %v", name, n, len(text), got)
 			}
 		}
@@ -355,10 +357,31 @@ func TestCompleteNoticesEveryCut(t *testing.T) {
 			if err := os.WriteFile(long, []byte(text[:len(text)-cut]), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if got := complete(long); got != want {
+			if got, _ := complete(long); got != want {
 				t.Errorf("%d bytes cut by %d: complete = %v", len(text), cut, got)
 			}
 		}
+	}
+}
+
+// A program may leave a compressed output that was made to waste time.
+func TestNothingIsReadFromABomb(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte("<tripinfos>" + strings.Repeat("<a/>", 4<<20) + "</tripinfos>"))
+	_ = z.Close()
+	if err := os.WriteFile(filepath.Join(dir, "bomb.xml.gz"), packed.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var left kept
+	if broken := left.incomplete(dir, []string{"bomb.xml.gz"}); len(broken) > 0 || len(left.notes) != 1 ||
+		!strings.Contains(left.notes[0], "bomb.xml.gz") || !strings.Contains(left.notes[0], "200 times") {
+		t.Errorf("broken: %v, notes: %q", broken, left.notes)
+	}
+	if _, err := readTrips(dir, "bomb.xml.gz", true); !errors.Is(err, xml.ErrExpands) {
+		t.Errorf("reading the trips: %v", err)
 	}
 }
 

@@ -28,7 +28,7 @@ const versionTimeout = 10 * time.Second
 func (r Run) summarise(chosen scenario.Config, f fate, files map[simulation.Output]string) (s *simulation.Summary, note string) {
 	// A run that was killed has no statistics, and prints none; the counts are then those of the summary's last complete step.
 	// Where the scenario has its outputs in a format that is not read here, numbers are those that SUMO prints.
-	stats := readTags(r.Out, files[simulation.OutputStatistics])
+	stats := readStatistics(r.Out, files[simulation.OutputStatistics])
 	step := readLastStep(r.Out, files[simulation.OutputSummary])
 	if stats["vehicles"].Attrs == nil && step["step"].Attrs == nil && f.counts.inserted == nil {
 		return nil, ""

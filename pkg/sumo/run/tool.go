@@ -34,7 +34,7 @@ func toolFile(home, name string) (string, error) {
 	return file, nil
 }
 
-// duaIterate is the tool that assigns in iterations, of which it does defaultIterations.
+// duaIterate is the tool that assigns in iterations: defaultIterations of them, unless it is asked for another number.
 const (
 	duaIterate        = "duaIterate"
 	defaultIterations = 50

@@ -49,25 +49,32 @@ func (r Run) plant(root *os.Root, chosen scenario.Config, s settings) error {
 		return err
 	}
 	defer run.Close()
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	err = mirror(root, run, func(name string) error {
+		target := r.copyOf(name)
+		if _, err := os.Lstat(target); err != nil {
+			target = filepath.Join(r.scenario(), filepath.FromSlash(name))
+		}
+		return run.Symlink(target, name)
+	})
+	if err != nil {
+		return err
+	}
+	return r.makeFolders(run, chosen, s)
+}
+
+// mirror makes the folders of the scenario, root, in that of the run, and has plant put each of its files there.
+func mirror(root, run *os.Root, plant func(name string) error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && name != ".":
 			return run.Mkdir(name, 0o755)
 		case d.Type().IsRegular():
-			target := r.copyOf(name)
-			if _, err := os.Lstat(target); err != nil {
-				target = filepath.Join(r.scenario(), filepath.FromSlash(name))
-			}
-			return run.Symlink(target, name)
+			return plant(name)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return r.makeFolders(run, chosen, s)
 }
 
 // change says what becomes of an element in the run's own copy of a file.
@@ -150,66 +157,12 @@ const addedPrefix = "sumo-k8-"
 // those that the run has added. Only regular files count; everything else in the run's folder is a link of ours.
 func (r Run) collect(s settings) (kept, error) {
 	k := kept{files: map[simulation.Output]string{}}
-	own, err := r.written(runFolder)
+	own, omitted, err := r.ownOutputs(s)
 	if err != nil {
 		return k, err
 	}
-	if r.unchanged != nil {
-		own = slices.DeleteFunc(own, r.unchanged)
-	}
-	all := len(own)
-	own = slices.DeleteFunc(own, func(name string) bool { return !artifact.Storable(name) })
-	role := map[string]bool{} // files that views read
-	for _, name := range s.own {
-		role[s.written(own, name)] = true
-	}
-	slices.SortStableFunc(own, func(a, b string) int { // they come first, and are kept whatever else is not
-		switch {
-		case role[a] == role[b]:
-			return 0
-		case role[a]:
-			return -1
-		}
-		return 1
-	})
-	own = own[:min(len(own), simulation.MaxOwnFiles)]
-	k.omitted = all - len(own)
-	targets := map[string]string{} // in the output folder
-	taken := names{}
-	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
-	var alike []string
-	for _, name := range own {
-		if top, _, _ := strings.Cut(name, "/"); r.owns(top) || folded(name) == ownFolder {
-			moved[top] = append(moved[top], name)
-			continue
-		}
-		if taken[folded(name)] {
-			alike = append(alike, name)
-		}
-		taken.take(name)
-		targets[name] = name
-	}
-	for _, top := range slices.Sorted(maps.Keys(moved)) {
-		for _, name := range moved[top] {
-			target := path.Join(ownFolder, name)
-			for taken.has(target) {
-				target = path.Join(ownFolder, target)
-			}
-			taken.take(target)
-			targets[name] = target
-		}
-		first := moved[top][0]
-		note := fmt.Sprintf("The output %s is %s in the results, where %s is the run's own", first, targets[first],
-			folded(top))
-		if more := len(moved[top]) - 1; more > 0 {
-			note += fmt.Sprintf("; %d more are there too", more)
-		}
-		k.notes = append(k.notes, note+".")
-	}
-	if len(alike) > 0 {
-		k.notes = append(k.notes, fmt.Sprintf("%s differs from another result only in case, which not all machines tell apart (%d such).",
-			alike[0], len(alike)))
-	}
+	targets, taken, notes := r.place(own)
+	k.omitted, k.notes = omitted, notes
 	var added, moves [][2]string // from the work folder to the output folder
 	for _, name := range own {
 		moves = append(moves, [2]string{path.Join(runFolder, name), targets[name]})
@@ -243,6 +196,75 @@ func (r Run) collect(s settings) (kept, error) {
 		k.files[o] = target
 	}
 	return k, r.keepAll(append(added, moves...))
+}
+
+// ownOutputs are the names of the scenario's outputs that are kept, those that views read before others, and how many are not.
+func (r Run) ownOutputs(s settings) (own []string, omitted int, err error) {
+	own, err = r.written(runFolder)
+	if err != nil {
+		return nil, 0, err
+	}
+	if r.unchanged != nil {
+		own = slices.DeleteFunc(own, r.unchanged)
+	}
+	all := len(own)
+	own = slices.DeleteFunc(own, func(name string) bool { return !artifact.Storable(name) })
+	role := map[string]bool{} // files that views read
+	for _, name := range s.own {
+		role[s.written(own, name)] = true
+	}
+	slices.SortStableFunc(own, func(a, b string) int {
+		switch {
+		case role[a] == role[b]:
+			return 0
+		case role[a]:
+			return -1
+		}
+		return 1
+	})
+	own = own[:min(len(own), simulation.MaxOwnFiles)]
+	return own, all - len(own), nil
+}
+
+// place returns the names in the output folder that the scenario's outputs get: their own, but for those that the run needs itself. Notes
+// say which have others, and which differ in case only.
+func (r Run) place(own []string) (targets map[string]string, taken names, notes []string) {
+	targets, taken = map[string]string{}, names{}
+	moved := map[string][]string{} // by the name of ours that they have, or have as a folder
+	var alike []string
+	for _, name := range own {
+		if top, _, _ := strings.Cut(name, "/"); r.owns(top) || folded(name) == ownFolder {
+			moved[top] = append(moved[top], name)
+			continue
+		}
+		if taken[folded(name)] {
+			alike = append(alike, name)
+		}
+		taken.take(name)
+		targets[name] = name
+	}
+	for _, top := range slices.Sorted(maps.Keys(moved)) {
+		for _, name := range moved[top] {
+			target := path.Join(ownFolder, name)
+			for taken.has(target) {
+				target = path.Join(ownFolder, target)
+			}
+			taken.take(target)
+			targets[name] = target
+		}
+		first := moved[top][0]
+		note := fmt.Sprintf("The output %s is %s in the results, where %s is the run's own", first, targets[first],
+			folded(top))
+		if more := len(moved[top]) - 1; more > 0 {
+			note += fmt.Sprintf("; %d more are there too", more)
+		}
+		notes = append(notes, note+".")
+	}
+	if len(alike) > 0 {
+		notes = append(notes, fmt.Sprintf("%s differs from another result only in case, which not all machines tell apart (%d such).",
+			alike[0], len(alike)))
+	}
+	return targets, taken, notes
 }
 
 // folded is a name as machines see it that do not tell upper from lower case.

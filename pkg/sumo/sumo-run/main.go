@@ -39,7 +39,7 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/run"
 )
 
-// terminationLog is where Kubernetes reads a container's last words, of which it keeps maxTermination bytes.
+// terminationLog is where Kubernetes reads a container's last words; it keeps maxTermination bytes of them.
 const (
 	terminationLog = "/dev/termination-log"
 	maxTermination = 4096

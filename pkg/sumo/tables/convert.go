@@ -32,7 +32,7 @@ const maxColumns = 250
 // head is how much XML of a source is searched for its columns at first. It has all of them nearly always, and thousands of rows.
 const head = 4 << 20
 
-// errUnforeseen is the answer of a conversion that has met a column or a value of which the head had nothing.
+// errUnforeseen ends a conversion that meets a column or a value that the head did not show.
 var errUnforeseen = errors.New("the beginning of the output has not shown all its columns")
 
 // Make writes a table as Parquet. It passes what writes the table to store, and does so again if the beginning of a source did not show all

@@ -1,7 +1,7 @@
 // What one can do to a study.
 import { useState } from "preact/hooks";
 import { call, download, type Problem, randomKey, type Schemas } from "../api";
-import { plural } from "../format";
+import { exactly, plural } from "../format";
 import { asProblem, useIntention } from "../load";
 import { Action, announce, Dialog, Field, ProblemNotice } from "../parts";
 import { go } from "../route";
@@ -111,7 +111,7 @@ function Extend({ study, cancel, done }: { study: Study; cancel: () => void; don
 	const until = study.plan.replications.until;
 	const [how, setHow] = useState<"seeds" | "until">(until ? "until" : "seeds");
 	const [seeds, setSeeds] = useState(nextSeeds(study.seeds ?? []));
-	const [aim, setAim] = useState(until?.relative_half_width ? String(until.relative_half_width * 100) : "5");
+	const [aim, setAim] = useState(until?.relative_half_width ? String(exactly(until.relative_half_width)) : "5");
 	const [max, setMax] = useState(String(Math.max(until?.max ?? 0, 2 * (study.seeds?.length ?? 0))));
 	const [problem, setProblem] = useState<Problem>();
 	const [busy, setBusy] = useState(false);

@@ -1,7 +1,7 @@
 // One study: its points as they run, what they come to, and how they compare.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { duration, metricName, plural, whole } from "../format";
+import { duration, exactly, metricName, plural, whole } from "../format";
 import { Card, Copy, Loading, ProblemNotice, Progress, Tabs, Time, Title } from "../parts";
 import { linkTo } from "../route";
 import { Actions } from "./actions";
@@ -143,7 +143,7 @@ function Points({ study, live, metric, loaded }: { study: Study; live: Live; met
 	const unit = !of || of.unit === "1" ? "" : of.unit;
 	const title = `${metricName(metric)}${unit && ` (${unit})`}`;
 	return (
-		<Card title={title} beside={<span class="muted small">Mean ± half width of its {Math.round((loaded?.confidence ?? 0.95) * 1000) / 10} % interval. Select a point for its runs.</span>}>
+		<Card title={title} beside={<span class="muted small">Mean ± half width of its {exactly(loaded?.confidence ?? 0.95)} % interval. Select a point for its runs.</span>}>
 			<Grid study={study} live={live} unit={unit} metric={metricName(metric)} />
 			<Notes of={live.notes.value} />
 		</Card>

@@ -1,5 +1,5 @@
 // The plan of a study, as it was asked for and extended since.
-import { metricName, plural } from "../format";
+import { exactly, metricName, plural } from "../format";
 import { Card, Copy, Scroll } from "../parts";
 import { linkTo } from "../route";
 import { valueText } from "./layout";
@@ -40,9 +40,12 @@ export function PlanOf({ study }: { study: Study }) {
 				</p>
 				{until && (
 					<p>
-						Until the half width of the {Math.round((until.confidence ?? 0.95) * 1000) / 10} % interval of each {until.of === "difference" ? "difference" : "mean"} is
-						{until.relative_half_width ? ` ${until.relative_half_width * 100} %` : ""}
-						{Object.entries(until.absolute ?? {}).map(([m, v]) => `, ${v} of ${metricName(m).toLowerCase()}`)}; at most {until.max} runs of each point.
+						Until the half width of the {exactly(until.confidence ?? 0.95)} % interval of each {until.of === "difference" ? "difference" : "mean"} is{" "}
+						{[
+							...(until.relative_half_width ? [`${exactly(until.relative_half_width)} %`] : []),
+							...Object.entries(until.absolute ?? {}).map(([m, v]) => `${v} of ${metricName(m).toLowerCase()}`),
+						].join(", ")}
+						; at most {until.max} runs of each point.
 					</p>
 				)}
 				{(plan.metrics?.length ?? 0) > 0 && <p>About {plan.metrics!.map((m) => metricName(m).toLowerCase()).join(", ")}.</p>}

@@ -17,6 +17,7 @@ import pytest
 from sumo_k8 import (
     ApiError,
     Client,
+    Picture,
     QuotaExceededError,
     ScenarioError,
     Summary,
@@ -382,3 +383,13 @@ def test_blocking_and_asynchronous_clients_have_the_same_methods() -> None:
         blocking, asynchronous = getattr(sumo_k8, name), getattr(sumo_k8, "Async" + name)
         assert [n for n in dir(blocking) if not n.startswith("_")] == [n for n in dir(asynchronous) if not n.startswith("_")]
     assert len([n for n in dir(Operations) if not n.startswith("_")]) > 60
+
+
+def test_a_picture_is_saved_under_a_name_of_its_format(tmp_path: Path) -> None:
+    png, svg = Picture(b"\x89PNG", "png"), Picture(b"<svg/>", "svg")
+    for picture, name in [(png, "a.png"), (png, "a.PNG"), (svg, "a.svg"), (svg, "a"), (png, "a.old")]:
+        assert picture.save(tmp_path / name).read_bytes() == picture.data
+    for picture, name in [(png, "b.svg"), (svg, "b.png")]:
+        with pytest.raises(ValueError, match=rf'this picture is {picture.format}.*format="{name[2:]}".*b\.{picture.format}'):
+            picture.save(tmp_path / name)
+        assert not (tmp_path / name).exists()

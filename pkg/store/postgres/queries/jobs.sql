@@ -287,7 +287,8 @@ RETURNING id;
 
 -- name: ReplaceVersion :exec
 UPDATE jobs
-SET options  = options || jsonb_build_object('sumo_version', @version::text),
+SET options  = options - 'accepted_version'
+                       || jsonb_strip_nulls(jsonb_build_object('sumo_version', @version::text, 'accepted_version', nullif(@accepted::text, ''))),
     work     = '', -- which it no longer does
     warnings = (warnings - coalesce(@stale::text[], '{}') - @notes::text[]) || to_jsonb(@notes::text[])
 WHERE id = @id AND finished_at IS NULL;

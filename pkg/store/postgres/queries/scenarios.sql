@@ -12,6 +12,10 @@ RETURNING *;
 -- name: ScenarioOfTenant :one
 SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest;
 
+-- name: ScenarioOverBase :one
+-- One of those that share a zip with the scenario that was uploaded as it.
+SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND base_digest = @base_digest LIMIT 1;
+
 -- name: ListScenarios :many
 -- A page of a tenant's scenarios, newest first, without their lists of files, which may be long: of those that differ from a base, the
 -- first.

@@ -122,8 +122,13 @@ class Picture:
     """svg or png"""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it into a file."""
+        """Write it into a file, whose name must not promise another format: p.svg for an SVG picture, p.png for a PNG one."""
         target = Path(path)
+        named = target.suffix.removeprefix(".").lower()
+        if named in ("svg", "png") and named != self.format:
+            raise ValueError(
+                f'this picture is {self.format}, not {named}: ask for plot(format="{named}"), or save it as {target.stem}.{self.format}'
+            )
         target.write_bytes(self.data)
         return target
 

@@ -1131,6 +1131,7 @@ class OnFailure(TypedDict):
 
 
 class Options(TypedDict):
+    accepted_version: NotRequired[str]
     attributes: NotRequired[list[Attribute]]
     begin: NotRequired[float]
     check: NotRequired[bool]
@@ -1198,7 +1199,7 @@ class PointComparison(TypedDict):
     baseline_mean: float | None
     better: bool | None
     """Whether traffic is better off; null where the verdict is neither lower nor higher, neither way is good, or the
-    side that looks better leaves out vehicles that had not arrived.
+    side that looks better leaves out vehicles that had not arrived, or has many teleports.
     """
     df: float | None
     """Degrees of freedom."""

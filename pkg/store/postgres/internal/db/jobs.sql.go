@@ -1408,22 +1408,25 @@ func (q *Queries) RecentJobs(ctx context.Context, arg RecentJobsParams) ([]Job, 
 
 const replaceVersion = `-- name: ReplaceVersion :exec
 UPDATE jobs
-SET options  = options || jsonb_build_object('sumo_version', $1::text),
+SET options  = options - 'accepted_version'
+                       || jsonb_strip_nulls(jsonb_build_object('sumo_version', $1::text, 'accepted_version', nullif($2::text, ''))),
     work     = '', -- which it no longer does
-    warnings = (warnings - coalesce($2::text[], '{}') - $3::text[]) || to_jsonb($3::text[])
-WHERE id = $4 AND finished_at IS NULL
+    warnings = (warnings - coalesce($3::text[], '{}') - $4::text[]) || to_jsonb($4::text[])
+WHERE id = $5 AND finished_at IS NULL
 `
 
 type ReplaceVersionParams struct {
-	Version string
-	Stale   []string
-	Notes   []string
-	ID      string
+	Version  string
+	Accepted string
+	Stale    []string
+	Notes    []string
+	ID       string
 }
 
 func (q *Queries) ReplaceVersion(ctx context.Context, arg ReplaceVersionParams) error {
 	_, err := q.db.Exec(ctx, replaceVersion,
 		arg.Version,
+		arg.Accepted,
 		arg.Stale,
 		arg.Notes,
 		arg.ID,

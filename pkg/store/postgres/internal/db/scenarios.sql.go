@@ -396,6 +396,37 @@ func (q *Queries) ScenarioOfTenant(ctx context.Context, arg ScenarioOfTenantPara
 	return i, err
 }
 
+const scenarioOverBase = `-- name: ScenarioOverBase :one
+SELECT tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted FROM scenarios WHERE tenant_id = $1 AND base_digest = $2 LIMIT 1
+`
+
+type ScenarioOverBaseParams struct {
+	TenantID   string
+	BaseDigest string
+}
+
+// One of those that share a zip with the scenario that was uploaded as it.
+func (q *Queries) ScenarioOverBase(ctx context.Context, arg ScenarioOverBaseParams) (Scenario, error) {
+	row := q.db.QueryRow(ctx, scenarioOverBase, arg.TenantID, arg.BaseDigest)
+	var i Scenario
+	err := row.Scan(
+		&i.TenantID,
+		&i.Digest,
+		&i.ObjectKey,
+		&i.Size,
+		&i.Manifest,
+		&i.CreatedAt,
+		&i.Name,
+		&i.BaseDigest,
+		&i.OverlayKey,
+		&i.OverlaySize,
+		&i.Changed,
+		&i.Added,
+		&i.Deleted,
+	)
+	return i, err
+}
+
 const studiesNeedingScenario = `-- name: StudiesNeedingScenario :many
 SELECT s.id, s.name FROM studies s
 WHERE s.tenant_id = $1 AND s.state = 'RUNNING'

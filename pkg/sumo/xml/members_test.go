@@ -43,7 +43,7 @@ func TestCompressedTextThatIsCutOffEndsThere(t *testing.T) {
 			io.MultiReader(strings.NewReader(whole[:len(whole)-4]), iotest.ErrReader(io.ErrUnexpectedEOF)), text, io.ErrUnexpectedEOF,
 		},
 	} {
-		z, err := Gunzip(bufio.NewReader(test.packed))
+		z, err := Members(bufio.NewReader(test.packed))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
