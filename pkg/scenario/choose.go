@@ -137,7 +137,7 @@ func (m Manifest) unsound(chosen string) error {
 	}
 	var items []problem.Item
 	for _, c := range found {
-		for _, item := range c.Problems {
+		for _, item := range append(slices.Clone(c.Problems), c.refusals(c.Interval(nil, nil))...) {
 			if !slices.Contains(items, item) {
 				items = append(items, item)
 			}

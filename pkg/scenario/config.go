@@ -3,12 +3,14 @@ package scenario
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -38,6 +40,7 @@ type judgement struct {
 	carried         int
 	brokenRoutes    []BrokenRoutes
 	routeSteps      float64  // for how many seconds vehicles are loaded at a time; all at once if it is not positive
+	routeFiles      int      // how many the configuration names
 	read            []Option // the configuration's options, as we read them
 }
 
@@ -144,10 +147,10 @@ func seedOf(known []chosen) (seed *int64, random bool) {
 // configFault says why no run can start with a configuration at this path, or "". SUMO prepends the folder to the names in it and
 // parses the result, so characters that are special in a name are special in the folder.
 func configFault(name string) string {
-	const cure = ", which SUMO does not read literally in the path of a configuration: rename the file or folder"
+	const cure = ", which SUMO does not read literally in the folder of a configuration: rename the folder"
 	dir := path.Dir(name)
 	switch {
-	case strings.Contains(name, ":"):
+	case strings.Contains(dir, ":"):
 		return "contains ':'" + cure
 	case strings.Contains(dir, "%"):
 		return "contains '%'" + cure
@@ -297,7 +300,11 @@ func (r *judgement) files(known []chosen) {
 		o := Option{Name: c.option.name, Writes: u.writes()}
 		role := map[string]role{"net-file": roleNet, "route-files": roleRoutes, "additional-files": roleAdditional}[c.option.name]
 		location := at(r.config, c.line)
-		for _, n := range c.names(dir, c.value, u) {
+		names := c.names(dir, c.value, u)
+		if role == roleRoutes {
+			r.routeFiles = len(names)
+		}
+		for _, n := range names {
 			if n.fault != "" {
 				r.fault(location, "%s: %s %s", c.option.name, quote(n.text), n.fault)
 				continue
@@ -408,11 +415,17 @@ func Affixed(name, prefix, suffix string) string {
 	return path.Join(dir, prefix+stem+suffix+extension)
 }
 
+// fromStart reports whether SUMO looks for an input where it was started, whatever names it: a name with a colon is that of a network
+// address or of a drive to SUMO, before which it puts no folder, though it then opens a file.
+func fromStart(value string, u use) bool { return !u.writes() && strings.Contains(value, ":") }
+
 // base is the folder against which SUMO resolves a relative name in an XML file in dir. Runs start in the scenario's
-// top folder.
-func (r *judgement) base(dir string, u use) string {
+// top folder, people start SUMO in that of the configuration.
+func (r *judgement) base(dir, value string, u use) string {
 	early := release.Compare(r.version, "1.25") < 0
 	switch {
+	case fromStart(value, u):
+		return path.Dir(r.config)
 	case u == writeHere, u == writeControl && early:
 		return ""
 	case u == writeSafety && early:
@@ -437,7 +450,8 @@ func (r *judgement) apply(name, what, location string, u use, role role) {
 		r.warn(location, "%s names %s, which is not in the zip: SUMO refuses the run if it needs the file, and otherwise ignores it; "+
 			"add it, or remove the option", what, quote(name))
 	case f == nil:
-		r.missing(name, what, location)
+		item := r.missing(name, what, location)
+		r.fault(item.Location, "%s", item.Message)
 	case !r.usable(name, f):
 	case u == readXML, u == include:
 		r.follow(name, f, location, role, u == include)
@@ -465,10 +479,10 @@ func (r *judgement) optional(name string, f *file) {
 	}
 }
 
-func (r *judgement) missing(name, what, location string) {
+// missing says that a file is not in the zip.
+func (r *judgement) missing(name, what, location string) problem.Item {
 	if parent := parentIn(name, func(parent string) bool { f := r.inspection.files[parent]; return f != nil && f.fault != "" }); parent != "" {
-		r.fault(parent, "%s", r.inspection.files[parent].fault)
-		return
+		return problem.Item{Location: parent, Message: r.inspection.files[parent].fault}
 	}
 	hint := ""
 	if !r.full() {
@@ -476,8 +490,8 @@ func (r *judgement) missing(name, what, location string) {
 			hint = "; did you mean " + quote(near) + "?"
 		}
 	}
-	r.fault(location, "%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what,
-		quote(name), hint)
+	return problem.Item{Location: location, Message: fmt.Sprintf(
+		"%s names %s, which is not in the zip: add it, or correct the name (names are separated by commas)%s", what, quote(name), hint)}
 }
 
 // visit is a way in which SUMO reads a file.
@@ -552,12 +566,11 @@ func endsEveryReader(fault error) bool {
 	return ok && !syntax.Own()
 }
 
-// breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. SUMO reads
-// what departs in the next route-steps seconds, at times of its own choosing, and a few elements more. Where only we stop at the fault,
-// that estimate must not decide what reaches SUMO.
+// breaks records a fault in a route file behind its first vehicles, and reports whether there are runs that do not read so far. Where only
+// we stop at the fault, that estimate must not decide what reaches SUMO.
 func (r *judgement) breaks(name string, doc *document) bool {
-	until := float64(doc.departs.trail[0])/1000 - r.routeSteps
-	if !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 {
+	until, ok := doc.departs.taken.until(r.routeSteps, r.routeFiles == 1)
+	if !ok || !endsEveryReader(doc.fault) || r.routeSteps <= 0 || until <= 0 { // no run begins before
 		return false
 	}
 	b := BrokenRoutes{Problem: brokenXML(name, doc), Until: until}
@@ -597,7 +610,7 @@ func (r *judgement) doubtBroken() {
 // reference follows a name in the file called name.
 func (r *judgement) reference(name string, ref reference, outer role) {
 	where, what := at(name, ref.line), "<"+shown(ref.element)+">"
-	base := r.base(path.Dir(name), ref.use)
+	base := r.base(path.Dir(name), ref.value, ref.use)
 	p := place(base, ref.value, ref.use, ref.element+".xml")
 	switch {
 	case p.fault != "":
@@ -607,17 +620,26 @@ func (r *judgement) reference(name string, ref reference, outer role) {
 		return
 	}
 	file := r.settle(what, where, ref.value, p, ref.use)
-	if p.note != "" || file != p.name {
+	to := relative(base, file)
+	if fromStart(ref.value, ref.use) {
+		to = file // where runs start
+	}
+	if p.note != "" || file != p.name || to != relative(base, file) {
 		if r.rewrites == nil {
 			r.rewrites = map[string][]Rewrite{}
 		}
 		r.rewrites[name] = append(r.rewrites[name], Rewrite{
-			Element: ref.element, Attribute: ref.attribute, Key: ref.key, From: ref.value, To: relative(base, file),
+			Element: ref.element, Attribute: ref.attribute, Key: ref.key, From: ref.value, To: to,
 		})
 	}
 	inner := roleAny
 	if ref.use == include {
 		inner = outer
+		if outer == roleRoutes && r.routeSteps > 0 && r.inspection.files[file] == nil {
+			item := r.missing(file, what, where)
+			r.warnStrict(item.Location, "%s. SUMO goes on without it", item.Message)
+			return
+		}
 	}
 	r.apply(file, what, where, ref.use, inner)
 }
@@ -678,7 +700,7 @@ func (r *judgement) carry(name string, order Order) Order {
 			order = s.order
 		}
 		if s.include != "" {
-			p := place(r.base(path.Dir(name), include), s.include, include, "include.xml")
+			p := place(r.base(path.Dir(name), s.include, include), s.include, include, "include.xml")
 			included, _ := r.find(p.name)
 			order = r.carry(included, order)
 		}

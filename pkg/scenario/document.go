@@ -97,9 +97,8 @@ type setting struct {
 // departures finds late ones: see LateDepartures.
 type departures struct {
 	order    Order
-	sure     int64    // the latest departure in order of a single vehicle, which SUMO surely takes; milliseconds
-	trail    [4]int64 // sure, as it was before the latest elements, oldest first
-	scaled   bool     // a vehicle type has a scale
+	taken    taken
+	scaled   bool // a vehicle type has a scale
 	late     lateSpans
 	segments []segment // up to each include, and
 	segment  segment   // behind the last one
@@ -120,6 +119,7 @@ type documentReader struct {
 	seen   map[reference]bool
 	shapes [][]byte        // see words
 	light  int             // depth of the traffic light or junction that is being read, 0 outside
+	opened opened          // the latest element that SUMO takes when it has ended
 	recent [2]*word        // the words found last
 	lists  map[string]bool // of vehicle classes, that have been looked at
 
@@ -154,7 +154,7 @@ var writer = regexp.MustCompile(`by Eclipse SUMO \S+ (?:Version )?v?(\d+)[._](\d
 // read as set changes them, which may be nil.
 func readDocument(r *bufio.Reader, isConfig bool, set *Setter, b *budget) (*document, error) {
 	d := &documentReader{doc: &document{}, budget: b}
-	s := xml.Scanner{Element: d.element, MaxValue: maxPathValue, Namespaces: true}
+	s := xml.Scanner{Element: d.element, End: d.ended, MaxValue: maxPathValue, Namespaces: true}
 	head, _ := r.Peek(prologue) // the next read returns the error again
 	if m := writer.FindSubmatch(head); m != nil {
 		d.doc.written = string(m[1]) + "." + string(m[2])
@@ -167,7 +167,11 @@ func readDocument(r *bufio.Reader, isConfig bool, set *Setter, b *budget) (*docu
 			return d.element(e)
 		}
 		d.settings.set = d.set
-		s = xml.Scanner{Element: both, Text: d.settings.characters, End: d.settings.closed, MaxValue: maxConfigValue}
+		closed := func(name []byte) {
+			d.ended(name)
+			d.settings.closed(name)
+		}
+		s = xml.Scanner{Element: both, Text: d.settings.characters, End: closed, MaxValue: maxConfigValue}
 	}
 	if set != nil {
 		element := s.Element
@@ -260,6 +264,7 @@ func (d *documentReader) element(e xml.Element) error {
 		case "href":
 			if string(e.Name) == "include" {
 				d.ref(e, a, include)
+				d.doc.departs.taken.maybe = true
 				if departs := &d.doc.departs; !a.Cut && d.take(len(a.Value)) {
 					departs.segment.order, departs.segment.include = departs.order, string(a.Value)
 					departs.segments, departs.segment = append(departs.segments, departs.segment), segment{}
@@ -368,6 +373,7 @@ func (d *documentReader) hazard(line int, message string) {
 
 func (d *documentReader) departure(e xml.Element, attr string) {
 	if e.Depth != 2 { // within calibrators, flows may come in any order
+		d.doc.departs.taken.maybe = true
 		return
 	}
 	d.doc.demand.count(string(e.Name))
@@ -390,8 +396,6 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		}
 	}
 	d.doc.demand.span(seconds, last)
-	t := &d.doc.departs.trail
-	t[0], t[1], t[2], t[3] = t[1], t[2], t[3], d.doc.departs.sure
 	_, transit := e.Lookup("line")
 	gap := d.doc.departs.order.Drops(seconds, transit)
 	depart := int64(math.Round(seconds * 1000))
@@ -399,8 +403,12 @@ func (d *documentReader) departure(e xml.Element, attr string) {
 		if s := &d.doc.departs.segment; !s.known && timed {
 			s.known, s.first = true, LateDeparture{Vehicle: quote(string(e.Attr("id"))), Line: e.Line, Depart: depart}
 		}
-		if kind := string(e.Name); !transit && (kind == "vehicle" || kind == "trip") {
-			d.doc.departs.sure = max(d.doc.departs.sure, depart)
+		switch {
+		case transit:
+		case attr == "begin" && !flows(e, depart):
+			d.doc.departs.taken.maybe = true
+		default:
+			d.opened.name, d.opened.depart = append(d.opened.name[:0], e.Name...), depart
 		}
 		return
 	}

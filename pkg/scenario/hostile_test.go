@@ -84,10 +84,21 @@ func TestNamesAreReadAsSUMOReadsThem(t *testing.T) {
 		"a configuration in a folder like one": {zip: scenarioOf(t, "", entryOf("http:/x/s2.sumocfg", cfg)), refused: "contains ':'"},
 		"a configuration in a coded folder":    {zip: scenarioOf(t, "", entryOf("a%2F..%2F../s2.sumocfg", cfg)), refused: "contains '%'"},
 		"a configuration in a list":            {zip: scenarioOf(t, "", entryOf("a,b/s2.sumocfg", cfg)), refused: "contains ','"},
-		"an input called like a host":          {zip: scenarioOf(t, `<a value="ab:1"/>`, good("ab:1")), refused: "network address"},
-		"an input called like a URL":           {zip: scenarioOf(t, `<a value="file:/a.xml"/>`, good("file:/a.xml")), refused: "network address"},
-		"an include called like a host":        {zip: within(`<include href="ab:1"/>`, good("d/ab:1")), refused: "network address"},
-		"an input called like a stream":        {zip: scenarioOf(t, `<a value="stdout"/>`, good("stdout")), refused: "stream"},
+		"an input called like a host": {
+			zip: scenarioOf(t, `<a value="ab:1"/>`, good("ab:1")), files: files{"additional-files": {"ab:1"}},
+		},
+		"an input called like a URL": {
+			zip: scenarioOf(t, `<a value="file:/a.xml"/>`, good("file:/a.xml")), files: files{"additional-files": {"file:/a.xml"}},
+		},
+		"an input at a URL":                       {zip: scenarioOf(t, `<a value="file:///a.xml"/>`, good("file:/a.xml")), refused: "URL"},
+		"an input on a drive":                     {zip: scenarioOf(t, `<a value="c:a.xml"/>`, good("a.xml")), refused: "absolute path"},
+		"an include called like a host":           {zip: within(`<include href="ab:1"/>`, good("d/ab:1")), refused: "ab:1\", which is not in"},
+		"an include called so, where SUMO starts": {zip: within(`<include href="ab:1"/>`, entryOf("ab:1", evil)), refused: "absolute path"},
+		"an output in a folder called like a host": {
+			zip:     scenarioOf(t, `<a value="ab:1/a.xml"/>`, entryOf("ab:1/a.xml", `<additional><edgeData file="x"/></additional>`)),
+			refused: "a network address",
+		},
+		"an input called like a stream": {zip: scenarioOf(t, `<a value="stdout"/>`, good("stdout")), refused: "stream"},
 		"a folder that is read": {
 			zip: scenarioOf(t, `<phemlight-path value="phem/"/>`), files: files{"phemlight-path": {"phem/"}},
 		},

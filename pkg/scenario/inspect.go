@@ -3,7 +3,6 @@ package scenario
 import (
 	"bufio"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -171,7 +170,7 @@ func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
 	if !xml.IsGzip(br) {
 		return br, nil
 	}
-	z, err := gzip.NewReader(br)
+	z, err := xml.Members(br)
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func TestInspectRefuses(t *testing.T) {
 		"XML cut off":            {zip: withNet("<net version=\"1\">\n<edge"), location: "n.net.xml:2", message: "incomplete"},
 		"tags that do not match": {zip: withNet("<net version=\"1\">\n<edge>\n</net>"), location: "n.net.xml:3", message: "</edge>"},
 		"damaged gzip":           {zip: withNet("\x1f\x8b\x08\x00\x00"), location: "n.net.xml", message: "damaged"},
-		"gzip cut off":           {zip: withNet(gzipped(net)[:30]), location: "n.net.xml:1", message: "damaged"},
+		"gzip cut off":           {zip: withNet(gzipped(net)[:30]), location: "n.net.xml:1", message: "incomplete"},
 
 		// The configuration.
 		"no configuration": {

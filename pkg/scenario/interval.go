@@ -58,7 +58,7 @@ func (c Config) refusals(i Interval) (items []problem.Item) {
 			"the begin (%g s) is negative, and SUMO refuses that: correct it, or give the job a begin of its own", i.Begin)})
 	}
 	for _, b := range c.Broken {
-		if i.End > b.Until || i.Scaled {
+		if b.reached(i) {
 			items = append(items, b.Problem)
 		}
 	}
@@ -68,7 +68,12 @@ func (c Config) refusals(i Interval) (items []problem.Item) {
 // BrokenRoutes is a fault in the middle of a route file. SUMO reads such files as simulated time advances.
 type BrokenRoutes struct {
 	Problem problem.Item `json:"problem"`
-	Until   float64      `json:"until"` // seconds: a run that ends by then does not read so far
+	Until   float64      `json:"until"` // seconds: a run that begins before and ends by then does not read so far
+}
+
+// reached reports whether a run may read as far as the fault.
+func (b BrokenRoutes) reached(i Interval) bool {
+	return i.End > b.Until || i.Begin >= b.Until || i.Scaled
 }
 
 // LateDepartures are vehicles of a route file that SUMO drops where it simulates their departure: it reads the file as simulated time
@@ -168,7 +173,7 @@ func (c Config) Remarks(i Interval) []Warning {
 		all = append(all, Warning{Location: item.Location, Message: item.Message})
 	}
 	for _, b := range c.Broken {
-		if i.End <= b.Until && !i.Scaled {
+		if !b.reached(i) {
 			all = append(all, Warning{Location: b.Problem.Location, Message: b.Problem.Message + "; the run ends before SUMO reads so far"})
 		}
 	}

@@ -129,7 +129,7 @@ func TestABrokenRouteFileIsRefusedWhereTheRunReadsSoFar(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := m.Configs[0]
-	for end, refused := range map[float64]bool{100: false, 1000: false, 1500: true, math.Inf(1): true} {
+	for end, refused := range map[float64]bool{100: false, 1700: false, 1701: true, math.Inf(1): true} {
 		i := Interval{End: end}
 		p, _ := errors.AsType[*problem.Error](c.Refuse(i))
 		remarks := c.Remarks(i)

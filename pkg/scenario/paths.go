@@ -78,8 +78,6 @@ func place(dir, value string, u use, instead string) placed {
 	switch {
 	case writes && strings.Contains(plain, ":"):
 		return fault("is a network address (host:port), and there is no network here: name a file")
-	case strings.Contains(plain, ":"):
-		return fault("contains ':', so SUMO reads it as a network address: rename the file")
 	case strings.Contains(plain, "%") && u == writeSafety:
 		return fault("contains '%', which versions of SUMO read differently: choose another name")
 	case strings.Contains(plain, "${"):
@@ -95,8 +93,11 @@ func place(dir, value string, u use, instead string) placed {
 			p.name = p.name[len("../"):]
 		}
 	}
-	if p.name == "." && u != mayRead || p.name == ".." || p.name == "" {
+	switch {
+	case p.name == "." && u != mayRead, p.name == "..", p.name == "":
 		return fault("names a folder: name a file")
+	case writes && strings.Contains(p.name, ":"):
+		return fault("is in a folder with ':' in its name, which makes it a network address to SUMO: rename the folder")
 	}
 	return p
 }

@@ -32,6 +32,9 @@ func (r *judgement) schemas(name, folder string, doc *document) {
 		// SUMO's parser decodes no other sign, and reads a backslash as a letter: no file of a zip has one in its name.
 		literal := strings.ReplaceAll(s.value, "%20", " ")
 		p := place(folder, strings.ReplaceAll(literal, `\`, "_"), readXML, "")
+		if p.fault == "" && strings.Contains(literal, ":") {
+			p.fault = "contains ':', as the address of another computer does: rename it"
+		}
 		switch lower := strings.ToLower(s.value); {
 		case p.fault != "" && own: // not every SUMO has each of these, so a place in the zip counts too
 			continue

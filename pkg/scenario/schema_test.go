@@ -40,6 +40,7 @@ func TestSchemas(t *testing.T) {
 		},
 		"another that is not used":   {settings: `<xml-validation.routes value="never"/>`, parts: []part{naming("https://example.org/x.xsd")}},
 		"a file of the machine":      {parts: []part{naming("file:///etc/x.xsd")}, location: "r.rou.xml:2", refused: "is a URL"},
+		"one called like a host":     {parts: []part{naming("ab:1"), schema("ab:1", "")}, location: "r.rou.xml:2", refused: "contains ':'"},
 		"an absolute path":           {parts: []part{naming("/etc/x.xsd")}, location: "r.rou.xml:2", refused: "absolute path"},
 		"one that is not in the zip": {parts: []part{naming("types.xsd")}},
 		"one in the zip, with more": {

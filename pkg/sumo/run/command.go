@@ -66,6 +66,7 @@ func (r Run) arguments(s settings) []string {
 		"--remote-port=0",
 		"--no-step-log=false", "--step-log.period=" + strconv.Itoa(s.logPeriod()), "--duration-log.disable=false",
 		"--duration-log.statistics=true", "--no-warnings=false",
+		"--verbose=true", // as the statistics make it, unless the scenario says otherwise: without it SUMO gives no reason for its end
 		// A missing file of settings for the graphical interface is fatal even without one.
 		"--gui-settings-file=/dev/null",
 	}

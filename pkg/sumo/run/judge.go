@@ -53,10 +53,11 @@ var interrupts = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHU
 // lateFaults are parts of SUMO's messages about inputs that it reads while simulating: it loads routes a little ahead of
 // their departure. An error in the first step or before is always about an input.
 var lateFaults = []string{
-	"no valid route", "is not known", "not accessible", "In file '", "already exists", "Another route for", "nvalid ", "nknown ",
+	"no valid route", "not known", "not accessible", "In file '", "already exists", "Another ", "nvalid ", "nknown ",
 	"is not defined",
 	"does not exist", "is not allowed", "must be",
 	"missing", "should be",
+	"definition of ", "has no ", "is needed in ", "ends before ", "is too high", "is not downstream", "Cannot read file", "zlib: ",
 }
 
 // reading is what a run shows about the XML that SUMO has read.
@@ -125,9 +126,13 @@ func (f fate) judge() (simulation.Reason, string) {
 	case f.code != 0:
 		return f.judgeError(mentions)
 	case f.reason == reasonTeleports:
+		kept := ""
+		if len(f.broken) == 0 && f.writeErr == nil {
+			kept = " The results until then are complete."
+		}
 		return simulation.TooManyTeleports, "SUMO gave up because more vehicles got stuck and were teleported " +
 			"than the scenario's max-num-teleports allows. " +
-			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where()
+			"The teleport warnings in the log name the places: fix them, or raise the limit." + f.where() + kept
 	case !finished && f.reason == "":
 		return simulation.SimulationError, "SUMO ended without simulating anything. The log has the reason." + f.messages()
 	case !finished:

@@ -3,6 +3,7 @@ package run_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -300,6 +301,190 @@ func TestOutputsThatNameFilesAreThoseOfPlainSUMO(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestInputsWithColonsAreFiles has times of day in the names of all kinds of inputs. SUMO takes a name with a colon for a network address
+// only where it writes. Where it reads, it looks for the file in the folder in which it was started, that of the configuration.
+func TestInputsWithColonsAreFiles(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := question{config: "08:00.sumocfg", files: map[string][]byte{
+		"net 08:00.net.xml": net,
+		"demand/8:00.rou.xml": []byte(`<routes><include href="types 08:00.xml"/><vehicle id="v" type="t" depart="0">` +
+			`<route edges="AB BC"/></vehicle></routes>`),
+		"types 08:00.xml":     []byte(`<routes><vType id="t" maxSpeed="7"/></routes>`),
+		"more/localhost:8080": []byte(`<additional><variableSpeedSign id="s" lanes="AB_0" file="day:1/8:00.xml"/></additional>`),
+		"more/add.xml":        []byte(`<additional><edgeData id="e" edgesFile="edges:00.txt" file="e.xml"/></additional>`),
+		"day:1/8:00.xml":      []byte(`<vss><step time="0" speed="3"/></vss>`),
+		"edges:00.txt":        []byte("AB\n"),
+		"http:weight.xml":     []byte(`<meandata><interval begin="0" end="9"><edge id="AB" traveltime="3"/></interval></meandata>`),
+		"08:00.sumocfg": []byte(`<configuration><net-file value="net 08:00.net.xml"/><route-files value="demand/8:00.rou.xml"/>` +
+			`<additional-files value="more/localhost:8080,more/add.xml"/><weight-files value="http:weight.xml"/><end value="60"/></configuration>`),
+	}}
+	below := question{config: "a city/" + q.config, files: map[string][]byte{}}
+	for name, data := range q.files {
+		below.files["a city/"+name] = data
+	}
+	sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+		want := agree(t, sumo, q)
+		if !want.Runs {
+			t.Error("SUMO does not run it")
+		}
+		got, said := ours(t, sumo, below)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("in a folder (-SUMO +we):\n%s\nwe say:\n%s", diff, said)
+		}
+	})
+}
+
+// TestRouteFilesAreReadAsFarAsSUMOReadsThem has faults behind the departures up to which runs go on.
+func TestRouteFilesAreReadAsFarAsSUMOReadsThem(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin = `<routes><route id="r" edges="AB BC"/>`
+	vehicle := func(depart int) string {
+		return fmt.Sprintf("<vehicle id=\"%d\" depart=\"%d\" route=\"r\"/>\n", depart, depart)
+	}
+	dense := begin
+	for depart := range 500 {
+		dense += vehicle(depart)
+	}
+	packed := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text)) // a bytes.Buffer takes all
+		_ = z.Close()
+		return b.String()
+	}
+	const walk = `<walk edges="AB" arrivalPos="9"/>`
+	for name, test := range map[string]struct {
+		demand string
+		runs   []float64 // ends
+		fails  []float64
+	}{
+		"many vehicles":   {dense + "</x>", []float64{250}, []float64{500}},
+		"a single one":    {begin + vehicle(9) + "</x>", []float64{8, 9}, []float64{10}},
+		"few of them":     {begin + vehicle(0) + vehicle(100) + "</x>", []float64{99, 100}, []float64{101}},
+		"at the begin":    {begin + vehicle(0) + "</x>", nil, []float64{9}},
+		"within the next": {begin + vehicle(0) + vehicle(100) + `<vehicle id="x" depart="200"><x</vehicle>`, []float64{100}, []float64{101}},
+		"a flow":          {begin + vehicle(0) + `<flow id="f" begin="100" end="200" number="3" route="r"/></x>`, []float64{100}, []float64{101}},
+		"one without vehicles": {
+			begin + vehicle(50) + `<flow id="f" begin="100" end="200" number="0" route="r"/></x>`, []float64{50}, []float64{51},
+		},
+		"one of public transport": {
+			begin + vehicle(50) + `<flow id="f" begin="100" end="200" number="3" route="r" line="l"/></x>`, []float64{50}, []float64{51},
+		},
+		"a person": {begin + vehicle(0) + `<person id="p" depart="100">` + walk + `</person></x>`, []float64{100}, []float64{101}},
+		"persons": {
+			begin + vehicle(0) + `<personFlow id="p" begin="100" end="200" number="2">` + walk + `</personFlow></x>`, []float64{100}, []float64{101},
+		},
+		"an include that is missing":  {begin + vehicle(0) + `<include href="gone.xml"/>` + vehicle(5) + "</routes>", []float64{4, 20}, nil},
+		"gzip without its trailer":    {packed(dense + "</routes>")[:len(packed(dense+"</routes>"))-6], []float64{250, 900}, nil},
+		"gzip that is cut off before": {packed(dense)[:len(packed(dense))*9/10], []float64{20}, []float64{500}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				for end, runs := range ends(test.runs, test.fails) {
+					q := question{config: "s.sumocfg", end: end, files: map[string][]byte{
+						"n.net.xml": net, "r.rou.xml": []byte(test.demand),
+						"s.sumocfg": []byte(`<configuration><net-file value="n.net.xml"/><route-files value="r.rou.xml"/></configuration>`),
+					}}
+					want, said := plain(t, sumo, q) // a check reads no file of this kind to its end
+					if want.Runs != runs {
+						t.Errorf("until %g SUMO says: %s", end, said)
+					}
+					got, said := ours(t, sumo, q)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("until %g (-SUMO +we):\n%s\nwe say:\n%s", end, diff, said)
+					}
+					if refused := refusal(t, sumo, q); runs == (refused != nil) {
+						t.Errorf("until %g a job is refused: %v", end, refused)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestFaultsThatSUMOReadsLaterAreTheScenarios has vehicles that SUMO refuses after its first steps.
+func TestFaultsThatSUMOReadsLaterAreTheScenarios(t *testing.T) {
+	t.Parallel()
+	net, err := os.ReadFile("testdata/road.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, demand := range map[string]string{
+		"two vehicles of one id":       `<vehicle id="a" depart="50" route="r"/>`,
+		"two types of one id":          `<vType id="t"/><vType id="t"/>`,
+		"two routes of one id":         `<route id="r" edges="AB"/>`,
+		"two flows of one id":          strings.Repeat(`<flow id="f" begin="50" end="60" number="2" route="r"/>`, 2),
+		"a negative departure":         `<vehicle id="z" depart="-3" route="r"/>`,
+		"a flow that ends at once":     `<flow id="z" begin="50" end="45" number="3" route="r"/>`,
+		"a flow of how many":           `<flow id="z" begin="50" end="55" route="r"/>`,
+		"a negative number":            `<flow id="z" begin="50" end="55" number="-2" route="r"/>`,
+		"a departure that is too fast": `<vehicle id="z" depart="50" route="r" departSpeed="999"/>`,
+		"a stop elsewhere":             `<vehicle id="z" depart="50"><route edges="AB"/><stop lane="BC_0" duration="3"/></vehicle>`,
+		"no route":                     `<vehicle id="z" depart="50"/>`,
+		"a route without edges":        `<route id="q" edges=""/>`,
+		"a trip from nowhere":          `<trip id="z" depart="50"/>`,
+		"a trip from an unknown zone":  `<trip id="z" depart="50" fromTaz="q" toTaz="q"/>`,
+		"a person without a plan":      `<person id="p" depart="50"/>`,
+		"an interval that is no time":  `<interval begin="x" end="3"><flow id="q" number="1" route="r"/></interval>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sumotest.Each(t, func(t *testing.T, sumo release.Installation) {
+				q := question{config: "s.sumocfg", end: 100, files: map[string][]byte{
+					"n.net.xml": net,
+					"r.rou.xml": []byte(`<routes><route id="r" edges="AB BC"/><vehicle id="a" depart="1" route="r"/>` +
+						`<vehicle id="b" depart="40" route="r"/>` + demand + `<vehicle id="y" depart="70" route="r"/></routes>`),
+					"s.sumocfg": []byte(`<configuration><net-file value="n.net.xml"/><route-files value="r.rou.xml"/></configuration>`),
+				}}
+				if want, said := plain(t, sumo, q); want.Runs {
+					t.Errorf("SUMO runs it: %s", said)
+				}
+				if outcome, _ := carriedOut(t, sumo, q, simulation.Options{}); outcome.Reason != simulation.InvalidScenario {
+					t.Errorf("%s: %s", outcome.Reason, outcome.Message)
+				}
+			})
+		})
+	}
+}
+
+// ends is whether SUMO runs, by the end.
+func ends(runs, fails []float64) map[float64]bool {
+	all := map[float64]bool{}
+	for _, end := range runs {
+		all[end] = true
+	}
+	for _, end := range fails {
+		all[end] = false
+	}
+	return all
+}
+
+// refusal is why an upload, or a job of it, is refused; nil if neither is.
+func refusal(t *testing.T, sumo release.Installation, q question) error {
+	t.Helper()
+	limits := scenario.DefaultLimits()
+	limits.SUMOVersion = sumo.Version
+	data := zipped(t, q.files)
+	m, err := scenario.Inspect(t.Context(), scenario.Zip(bytes.NewReader(data), int64(len(data))), limits)
+	if err != nil {
+		return err
+	}
+	c, err := m.ChooseConfig(q.config)
+	if err != nil {
+		return err
+	}
+	return c.Refuse(c.Interval(nil, &q.end))
 }
 
 // withoutComments is an output without the comments that SUMO begins it with.

@@ -347,7 +347,8 @@ func (r Run) rules(s settings, w *watching) program.Rules {
 		option := strings.TrimPrefix(arg, "--")
 		switch name, _, _ := strings.Cut(option, "="); {
 		case name == "remote-port", outputs[name]:
-		case strings.Contains(name, "step-log"), strings.HasPrefix(name, "duration-log"), strings.HasPrefix(name, "log."), name == "no-warnings":
+		case strings.Contains(name, "step-log"), strings.HasPrefix(name, "duration-log"), strings.HasPrefix(name, "log."), name == "no-warnings",
+			name == "verbose":
 			rules.Shown = append(rules.Shown, option)
 		default:
 			rules.Set = append(rules.Set, option)

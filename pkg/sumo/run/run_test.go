@@ -218,9 +218,13 @@ func TestOutcome(t *testing.T) {
 			warning: "Means include their unfinished trips",
 		},
 		"a disconnected route that the scenario wants ignored": {options: teleporting, demand: disconnected("0")},
+		"SUMO is to be quiet": {
+			options: `<report><verbose value="false"/><duration-log.statistics value="false"/><duration-log.disable value="true"/>` +
+				`<no-step-log value="true"/><no-warnings value="true"/></report>`, demand: oneVehicle,
+		},
 		"too many teleports": {
 			options: teleporting + `<max-num-teleports value="0"/>`, demand: disconnected("0"),
-			reason: simulation.TooManyTeleports, message: "max-num-teleports",
+			reason: simulation.TooManyTeleports, message: "The results until then are complete",
 		},
 		"vehicles out of order are dropped by SUMO with exit code 0": {
 			demand:  `<vehicle id="late" depart="200"><route edges="AB"/></vehicle>` + oneVehicle + strings.ReplaceAll(oneVehicle, `"v"`, `"w"`),

@@ -2,7 +2,6 @@ package xml
 
 import (
 	"bufio"
-	"compress/gzip"
 	"fmt"
 	"io"
 )
@@ -41,7 +40,7 @@ func Gunzip(r io.Reader) (io.Reader, error) {
 }
 
 func gunzip(packed *bufio.Reader, in *counted) (io.Reader, error) {
-	z, err := gzip.NewReader(packed)
+	z, err := Members(packed)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +67,7 @@ func (c *counted) Read(p []byte) (int, error) {
 
 // expanding is the content of a compressed file, in proportion to what has been read of that.
 type expanding struct {
-	z        *gzip.Reader
+	z        io.Reader
 	packed   *counted
 	unpacked int64
 }
