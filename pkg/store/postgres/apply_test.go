@@ -289,7 +289,8 @@ func TestAJobsVersionIsReplacedWithANote(t *testing.T) {
 		j.Options.Seed, j.Options.SumoVersion, j.Warnings = &seed, "1.15", []string{"A line is odd.", "A default is old."}
 	}).ID
 	for range 2 {
-		err := d.ReplaceVersion(t.Context(), id, "1.18", "1.15", []string{"A default is old."}, []string{"It runs on SUMO 1.18.", "A default is new."})
+		before, now := []string{"A default is old."}, []string{"It runs on SUMO 1.18.", "A default is new."}
+		err := d.ReplaceVersion(t.Context(), id, "1.18", "1.15", before, now)
 		if err != nil {
 			t.Fatal(err)
 		}
