@@ -2,6 +2,7 @@ package xml
 
 import (
 	"bufio"
+	"compress/gzip"
 	"fmt"
 	"io"
 )
@@ -19,7 +20,8 @@ const (
 var ErrExpands = fmt.Errorf("the file is compressed and expands to more than %d times its size, as nothing that SUMO writes does",
 	MostExpansion)
 
-// Unpack returns the content of a file that may be compressed with gzip. Like SUMO, it looks at the first bytes and not at the name.
+// Unpack returns the content of a file that may be compressed with gzip. Like SUMO, it looks at the first bytes and not at the name. A
+// compressed file that is cut off ends with io.ErrUnexpectedEOF, as one that is still being written does; see Members for inputs.
 func Unpack(r io.Reader) (*bufio.Reader, error) {
 	in := &counted{r: r}
 	packed := bufio.NewReaderSize(in, window)
@@ -40,7 +42,7 @@ func Gunzip(r io.Reader) (io.Reader, error) {
 }
 
 func gunzip(packed *bufio.Reader, in *counted) (io.Reader, error) {
-	z, err := Members(packed)
+	z, err := gzip.NewReader(packed)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Members returns the content of what is compressed with gzip, however much that is. If it is cut off, the content ends there, as it does
-// for SUMO: where only the checksum is missing, nothing is.
+// Members returns the content of an input that is compressed with gzip, however much that is. If it is cut off, the content ends there, as
+// it does for SUMO: where only the checksum is missing, nothing is.
 func Members(r *bufio.Reader) (io.Reader, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
