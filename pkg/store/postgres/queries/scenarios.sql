@@ -14,7 +14,7 @@ SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND digest = @digest;
 
 -- name: ScenarioOverBase :one
 -- One of those that share a zip with the scenario that was uploaded as it.
-SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND base_digest = @base_digest LIMIT 1;
+SELECT * FROM scenarios WHERE tenant_id = @tenant_id AND base_digest = @base_digest AND base_digest <> '' LIMIT 1;
 
 -- name: ListScenarios :many
 -- A page of a tenant's scenarios, newest first, without their lists of files, which may be long: of those that differ from a base, the

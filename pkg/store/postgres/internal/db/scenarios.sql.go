@@ -397,7 +397,7 @@ func (q *Queries) ScenarioOfTenant(ctx context.Context, arg ScenarioOfTenantPara
 }
 
 const scenarioOverBase = `-- name: ScenarioOverBase :one
-SELECT tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted FROM scenarios WHERE tenant_id = $1 AND base_digest = $2 LIMIT 1
+SELECT tenant_id, digest, object_key, size, manifest, created_at, name, base_digest, overlay_key, overlay_size, changed, added, deleted FROM scenarios WHERE tenant_id = $1 AND base_digest = $2 AND base_digest <> '' LIMIT 1
 `
 
 type ScenarioOverBaseParams struct {
