@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/rest"
@@ -28,7 +29,7 @@ type Function struct {
 	// as long as the job.
 	StreamLimit time.Duration
 	// Streams bounds those of one tenant.
-	Streams rest.Tally
+	Streams fairness.Tally
 	// Slots is how many runs the engine carries out at a time, for forecasts; 0 where it has no bound of its own.
 	Slots int
 	// Poll is how often a followed job's log is checked for new lines.

@@ -1,5 +1,5 @@
-// Package fairness bounds how much of what costs CPU and memory one tenant has at work at once in a process. The rest of its calls wait,
-// so that other tenants find room.
+// Package fairness bounds how much of what a process has to share one tenant uses at once, so that other tenants find room. What is beyond
+// waits for its turn (Bound) or is refused (Tally).
 package fairness
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
-// Bound is how many pieces of work a tenant may have at once. It counts in memory, each process for itself: it protects what the process
-// has to share, and a count in the database would outlive a process that dies. A nil Bound admits everything.
+// Bound is how many pieces of work that cost CPU and memory a tenant may have at once. It counts in memory, each process for itself: it
+// protects what the process has to share, and a count in the database would outlive a process that dies. A nil Bound admits everything.
 type Bound struct {
 	// Most is how many may be at work for one tenant.
 	Most int

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"github.com/sumo-k8/sumo-k8/pkg/fairness"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 )
 
@@ -49,7 +50,7 @@ type gate struct {
 	keys      Keys
 	calls     *buckets // by tenant
 	wrongKeys *buckets // by client address
-	uploads   *Tally
+	uploads   *fairness.Tally
 	// owners are the tenants of keys that were right a moment ago, by the key's hash; an operator's is "". They spare a
 	// refused call its look-up.
 	owners *lru.Cache[[sha256.Size]byte, string]
@@ -65,7 +66,7 @@ func newGate(keys Keys) *gate {
 		keys:      keys,
 		calls:     newBuckets(float64(keys.Limits.CallsPerSecond), burstSeconds*keys.Limits.CallsPerSecond),
 		wrongKeys: newBuckets(float64(keys.Limits.WrongKeysPerMinute)/60, keys.Limits.WrongKeysPerMinute),
-		uploads:   &Tally{Most: keys.Limits.ConcurrentUploads},
+		uploads:   &fairness.Tally{Most: keys.Limits.ConcurrentUploads},
 		owners:    remembered[[sha256.Size]byte, string](),
 		turns:     semaphore.NewWeighted(1),
 	}

@@ -249,7 +249,7 @@ const maxStreams = 2_000
 func (p Parts) logs() *logs.Function {
 	return &logs.Function{
 		Jobs: p.DB, Studies: p.DB, Objects: p.Objects, Live: p.Live, StreamLimit: p.Config.StreamLimit, Poll: logPoll, Now: time.Now,
-		Streams: rest.Tally{Most: maxStreams},
+		Streams: fairness.Tally{Most: maxStreams},
 		Slots:   p.Config.EngineSlots(),
 	}
 }

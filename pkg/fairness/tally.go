@@ -1,8 +1,9 @@
-package rest
+package fairness
 
 import "sync"
 
-// Tally bounds what each tenant has under way at one instance.
+// Tally bounds what each tenant has under way at one instance, as a Bound does; what is beyond is refused at once, as it lasts too long to
+// be waited for.
 type Tally struct {
 	// Most is the bound for one tenant; 0 for none.
 	Most int
