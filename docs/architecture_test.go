@@ -37,9 +37,10 @@ var rules = []struct {
 }{
 	// These stand below a package of the domain, and are none.
 	{[]string{"pkg/delivery/post", "pkg/delivery/stepfunctions"}, domain},
-	{domain, append([]string{"pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
+	{domain, append([]string{"pkg/sumo/gz", "pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
+	{[]string{"pkg/sumo/xml"}, []string{"pkg/sumo/gz"}},
 	{[]string{
-		"pkg/sumo/xml", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations",
+		"pkg/disk", "pkg/sumo/gz", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations",
 		"pkg/table",
 	}, nil},
 	{[]string{"pkg/store/postgres"}, append([]string{"migrations", "pkg/store/postgres/internal"}, domain...)},
@@ -48,7 +49,7 @@ var rules = []struct {
 	{[]string{"pkg/keeper"}, domain},
 	{[]string{"pkg/kube"}, domain},
 	{[]string{"pkg/engine/argo"}, append([]string{"templates", "pkg/kube", "pkg/confine"}, domain...)},
-	{[]string{"pkg/engine/local"}, append([]string{"pkg/process", "pkg/confine", "pkg/sumo/release", "pkg/keeper"}, domain...)},
+	{[]string{"pkg/engine/local"}, append([]string{"pkg/disk", "pkg/process", "pkg/confine", "pkg/sumo/release", "pkg/keeper"}, domain...)},
 	{[]string{"pkg/confine/sumo-wall"}, []string{"pkg/confine"}},
 	{[]string{"pkg/confine"}, []string{"pkg/process", "pkg/simulation"}},
 	{[]string{"pkg/sumo"}, append([]string{"pkg/sumo", "pkg/process", "pkg/confine", "pkg/table"}, domain...)},
@@ -75,7 +76,7 @@ var rules = []struct {
 		"functions/internal", "pkg/config", "pkg/confine", "pkg/server", "pkg/telemetry", "infra/local", "infra/sumo/wheel", "pkg/sumo/release",
 	}, domain...)},
 	{[]string{"infra/local/localtest"}, []string{"infra/local", "pkg/store/s3"}},
-	{[]string{"infra/local"}, []string{"pkg/process"}},
+	{[]string{"infra/local"}, []string{"pkg/disk", "pkg/process"}},
 	{[]string{"infra"}, []string{"infra", "pkg/sumo/release"}},
 	{[]string{"test_networks"}, []string{"test_networks", "pkg/problem", "pkg/sumo/release"}},
 }

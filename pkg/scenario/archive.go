@@ -18,7 +18,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // readSize is how much of a file is read at a time.
@@ -52,7 +52,7 @@ type packed struct {
 
 const (
 	// ratioFloor is the unpacked size from which Limits.Ratio counts.
-	ratioFloor = xml.LeastExpanded
+	ratioFloor = gz.LeastExpanded
 	// directoryPerEntry bounds the zip's table of contents, which is held in memory: room for a path of 200 characters,
 	// on average over all entries that are allowed.
 	directoryPerEntry = 256

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -167,10 +168,10 @@ func (in *inspection) read(name string, r *entryReader) error {
 
 // withoutGzip returns what is in br, the beginning of an entry, without gzip.
 func withoutGzip(br *bufio.Reader, r *entryReader) (*bufio.Reader, error) {
-	if !xml.IsGzip(br) {
+	if !gz.IsGzip(br) {
 		return br, nil
 	}
-	z, err := xml.Members(br)
+	z, err := gz.Members(br)
 	if err != nil {
 		return nil, err
 	}

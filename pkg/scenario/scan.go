@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -46,7 +47,7 @@ func filesSet(ctx context.Context, c Content, limits Limits, config, name string
 	}
 	files = []string{""}
 	err = a.open(ctx, config, func(r io.Reader) error {
-		plain, err := xml.Unpack(r)
+		plain, err := gz.Unpack(r)
 		if err != nil {
 			return err
 		}

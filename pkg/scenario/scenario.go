@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
 // Scenario is one stored upload, or one derived from it. The same bytes uploaded again by the same tenant are the same scenario, and so
@@ -207,5 +207,5 @@ type Limits struct {
 
 // DefaultLimits allow a large city with a day's demand.
 func DefaultLimits() Limits {
-	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: xml.MostExpansion, Names: memoryBudget}
+	return Limits{Upload: 2 << 30, Unpacked: 16 << 30, Entries: 10_000, Ratio: gz.MostExpansion, Names: memoryBudget}
 }

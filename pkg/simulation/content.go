@@ -11,7 +11,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // contentBuffer is the longest line of SUMO's that is looked at. One vehicle's or one step's is shorter; a longer one counts as it is.
@@ -21,13 +21,13 @@ const contentBuffer = 64 << 10
 // itself, but for two differences. One that is called .gz counts uncompressed. Of XML, what depends on the moment and the machine does not
 // count: what stands before the root element, where SUMO notes the date and the paths of its options, elements performance of statistics,
 // and how long each step of a summary took to compute (duration). r is read to its end. A file whose compression is broken, or which
-// grows beyond all proportion (xml.ErrExpands), has no such sum.
+// grows beyond all proportion (gz.ErrExpands), has no such sum.
 func ContentSum(name string, r io.Reader) (sum string, ok bool, err error) {
 	source := &readErrors{r: r}
 	var content io.Reader = source
 	plain, compressed := strings.CutSuffix(name, ".gz")
 	if compressed {
-		z, err := xml.Gunzip(source)
+		z, err := gz.Gunzip(source)
 		if err != nil {
 			return "", false, source.err
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -78,7 +79,7 @@ var ErrTooLarge = errors.New("the output is too large")
 // than most bytes of XML; 0 bounds nothing.
 func Scan(r io.Reader, s *xml.Scanner, most int64) (complete bool, err error) {
 	source := &watched{r: r}
-	plain, err := xml.Unpack(source)
+	plain, err := gz.Unpack(source)
 	if err == nil {
 		a := newAhead(plain, most)
 		err = s.Scan(a)
@@ -116,7 +117,7 @@ func (w *watched) completeness(err error) (bool, error) {
 		return true, nil
 	case xml.IsMalformed(err):
 		return false, nil
-	case errors.Is(err, xml.ErrExpands):
+	case errors.Is(err, gz.ErrExpands):
 		return false, problem.Wrap(err, problem.NotFound, "Nothing is read from this output: %v. Download it from the job's results, or "+
 			"have the program that wrote it leave it uncompressed.", err)
 	default:

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -357,7 +358,7 @@ func TestNothingIsReadFromWhatExpandsBeyondAllProportion(t *testing.T) {
 		},
 	} {
 		err := read(bytes.NewReader(bomb(t, "summary")))
-		if problem.CodeOf(err) != problem.NotFound || !errors.Is(err, xml.ErrExpands) {
+		if problem.CodeOf(err) != problem.NotFound || !errors.Is(err, gz.ErrExpands) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

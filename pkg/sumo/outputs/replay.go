@@ -9,6 +9,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/replay"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -24,7 +25,7 @@ type ReplayFrames interface {
 // the file is complete.
 func ScanReplay(fcd io.Reader, frames ReplayFrames) (complete bool, err error) {
 	source := &watched{r: fcd}
-	plain, err := xml.Unpack(source)
+	plain, err := gz.Unpack(source)
 	if err == nil {
 		err = scanReplay(plain, frames)
 	}
@@ -56,7 +57,7 @@ func Record(fcd io.Reader, attempt string, write func(segment []byte) error) (x 
 		return write(s.Data)
 	})}
 	source := &watched{r: fcd}
-	plain, err := xml.Unpack(source)
+	plain, err := gz.Unpack(source)
 	if err == nil {
 		if Geographic(plain) {
 			return x, false, problem.New(problem.NotFound, "The positions of this run are longitudes and latitudes, which do not fit "+

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -185,7 +186,7 @@ func ReadSeries(summary, emissions io.Reader) (Series, error) {
 	if emissions != nil {
 		more, whole, err := readEmissions(emissions, s.Time)
 		switch {
-		case errors.Is(err, xml.ErrExpands): // must not fail all others
+		case errors.Is(err, gz.ErrExpands): // must not fail all others
 			s.Complete = false
 		case err != nil:
 			return Series{}, err

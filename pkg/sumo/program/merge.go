@@ -12,7 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // Rules are what a run asks of each SUMO that its program starts.
@@ -247,7 +247,7 @@ func ReadConfiguration(path string) (map[string]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	plain, err := xml.Unpack(f)
+	plain, err := gz.Unpack(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}

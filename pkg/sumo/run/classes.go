@@ -12,6 +12,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -201,7 +202,7 @@ func (r Run) scanReads(chosen scenario.Config, visit func(xml.Element) error) er
 		f, err := os.Open(filepath.Join(r.Work, runFolder, filepath.FromSlash(name)))
 		if err == nil {
 			var plain *bufio.Reader
-			if plain, err = xml.Unpack(f); err == nil {
+			if plain, err = gz.Unpack(f); err == nil {
 				s := xml.Scanner{Lenient: true, Element: visit}
 				err = s.Scan(plain)
 			}

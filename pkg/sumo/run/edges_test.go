@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/outputs"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
@@ -33,7 +34,7 @@ func edgeValues(t *testing.T, text string) map[string]float64 {
 		}
 		return nil
 	}}
-	plain, err := xml.Unpack(strings.NewReader(text))
+	plain, err := gz.Unpack(strings.NewReader(text))
 	if err == nil {
 		err = s.Scan(plain)
 	}

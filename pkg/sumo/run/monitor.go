@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/program"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
@@ -362,7 +363,7 @@ func countVehicles(ctx context.Context, root *os.Root, name string, set *scenari
 	}
 	defer f.Close()
 	n := 0
-	plain, err := xml.Unpack(readWhile{ctx, f})
+	plain, err := gz.Unpack(readWhile{ctx, f})
 	if err != nil {
 		return 0, err
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -22,7 +23,7 @@ import (
 func (left *kept) incomplete(out string, names []string) (broken []string) {
 	for _, name := range names {
 		switch whole, err := complete(filepath.Join(out, name)); {
-		case errors.Is(err, xml.ErrExpands):
+		case errors.Is(err, gz.ErrExpands):
 			left.notes = append(left.notes, fmt.Sprintf("Nothing is read from %s, which is among the results: %v.", name, err))
 		case !whole:
 			broken = append(broken, name)
@@ -75,7 +76,7 @@ func readEnds(name string, compressed bool) (*ends, error) {
 	defer f.Close()
 	e := &ends{}
 	if compressed {
-		z, err := xml.Gunzip(f)
+		z, err := gz.Gunzip(f)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -37,7 +38,7 @@ func (t tags) readCSV(path string) error {
 		return err
 	}
 	defer f.Close()
-	plain, err := xml.Unpack(f)
+	plain, err := gz.Unpack(f)
 	if err != nil {
 		return err
 	}

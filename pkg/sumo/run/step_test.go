@@ -19,7 +19,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 func TestParseStep(t *testing.T) {
@@ -380,7 +380,7 @@ func TestNothingIsReadFromABomb(t *testing.T) {
 		!strings.Contains(left.notes[0], "bomb.xml.gz") || !strings.Contains(left.notes[0], "200 times") {
 		t.Errorf("broken: %v, notes: %q", broken, left.notes)
 	}
-	if _, err := readTrips(dir, "bomb.xml.gz", true); !errors.Is(err, xml.ErrExpands) {
+	if _, err := readTrips(dir, "bomb.xml.gz", true); !errors.Is(err, gz.ErrExpands) {
 		t.Errorf("reading the trips: %v", err)
 	}
 }

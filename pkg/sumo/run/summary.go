@@ -16,6 +16,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/scenario"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 )
 
@@ -159,7 +160,7 @@ func openOutput(folder, name string) (plain *bufio.Reader, f *os.File, err error
 	if f, err = os.Open(filepath.Join(folder, name)); err != nil {
 		return nil, nil, err
 	}
-	if plain, err = xml.Unpack(f); err == nil {
+	if plain, err = gz.Unpack(f); err == nil {
 		if first, _ := plain.Peek(1); string(first) != "<" {
 			err = errNotXML
 		}
@@ -281,7 +282,7 @@ func readTrips(folder, name string, persons bool) (trips, error) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return t, err
 		}
-		if plain, err = xml.Unpack(f); err != nil {
+		if plain, err = gz.Unpack(f); err != nil {
 			return t, err
 		}
 	}

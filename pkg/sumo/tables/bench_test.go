@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/tables"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 	"github.com/sumo-k8/sumo-k8/pkg/table"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -140,7 +140,7 @@ func repeat(b *testing.B, from, to string, copies int) (size int64) {
 		b.Fatal(err)
 	}
 	defer in.Close()
-	plain, err := xml.Unpack(in)
+	plain, err := gz.Unpack(in)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/release"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/sumotest"
 	"github.com/sumo-k8/sumo-k8/pkg/sumo/tables"
-	"github.com/sumo-k8/sumo-k8/pkg/sumo/xml"
 	"github.com/sumo-k8/sumo-k8/pkg/table"
 	networks "github.com/sumo-k8/sumo-k8/test_networks"
 )
@@ -159,7 +159,7 @@ func made(t *testing.T, name simulation.Table, files []string) []byte {
 // elements reads XML with the standard library.
 func elements(t *testing.T, r io.Reader, visit func(stdxml.StartElement)) {
 	t.Helper()
-	plain, err := xml.Unpack(r)
+	plain, err := gz.Unpack(r)
 	if err != nil {
 		t.Fatal(err)
 	}

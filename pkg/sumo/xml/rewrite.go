@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // Change is what becomes of one attribute of an element. An attribute that the element does not have is added.
@@ -23,7 +25,7 @@ const maxTag = 64 << 20
 // no line moves, except that the result is UTF-8, says so, and is not compressed. The document is read as Scanner reads it with
 // Namespaces, and refused where Scanner refuses it; w has then received a part. Memory does not grow with the document.
 func Rewrite(w io.Writer, r io.Reader, change func(Element) []Change) error {
-	plain, err := Unpack(r)
+	plain, err := gz.Unpack(r)
 	if err != nil {
 		return err
 	}

@@ -11,12 +11,14 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // Scan reads a file that may be compressed with gzip, and calls visit for each start tag until visit fails. It returns what
 // Scanner.Scan does, or gzip's errors; IsMalformed says which of them are the file's fault.
 func Scan(r io.Reader, visit func(Element) error) error {
-	plain, err := Unpack(r)
+	plain, err := gz.Unpack(r)
 	if err != nil {
 		return err
 	}

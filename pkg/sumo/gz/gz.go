@@ -1,4 +1,5 @@
-package xml
+// Package gz reads files that are compressed with gzip, as SUMO does: by their content, whatever their names say.
+package gz
 
 import (
 	"bufio"
@@ -13,6 +14,8 @@ const (
 	MostExpansion = 200
 	// LeastExpanded is always read, in bytes: a small file may shrink more.
 	LeastExpanded = 4 << 20
+	// window is what is read at once, in bytes: as much as the scanner of package xml takes, which so needs no buffer of its own.
+	window = 64 << 10
 )
 
 // ErrExpands is the error of a compressed file at the place where it has grown beyond all proportion. A file that was made for it gets
