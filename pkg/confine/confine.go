@@ -234,8 +234,9 @@ func decode(text string, v any) error {
 	return d.Decode(v)
 }
 
-// oneThread is the environment of that program, which does one thing after the other: Go starts it faster without further threads.
-var oneThread = []string{"GOMAXPROCS=1"}
+// oneThread is the environment of that program, which does one thing after the other: Go starts it faster without further threads, and
+// without asking the control group how many would be of use.
+var oneThread = []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0"}
 
 // transient is the environment of a child that becomes another program: exec frees all memory, so collecting it would only take time.
 var transient = append(slices.Clip(oneThread), "GOGC=off")
