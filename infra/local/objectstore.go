@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sumo-k8/sumo-k8/pkg/disk"
 	"github.com/sumo-k8/sumo-k8/pkg/process"
 )
 
@@ -48,6 +49,12 @@ func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logge
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the object store's folder: %w", err)
 	}
+	// Buckets, which stay, lie away from what comes and goes on the disk.
+	objects := filepath.Join(dir, "objects") // as the program names it
+	if err := os.MkdirAll(objects, 0o700); err != nil {
+		return nil, fmt.Errorf("make the object store's folder: %w", err)
+	}
+	_ = disk.Spread(objects)
 	k, err := loadKeys(filepath.Join(dir, "credentials.json"))
 	if err != nil {
 		return nil, fmt.Errorf("object store credentials: %w", err)

@@ -5,11 +5,13 @@ package localtest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,7 +173,7 @@ func execute(ctx context.Context, pg *local.Postgres, sql string) error {
 func Bucket(t testing.TB) s3.Config {
 	t.Helper()
 	cfg := Endpoint(t)
-	cfg.Bucket = fmt.Sprintf("test-%d", serial.Add(1))
+	cfg.Bucket = fmt.Sprintf("test-%d-%s", serial.Add(1), strings.ToLower(rand.Text()))
 	store, err := s3.New(cfg)
 	if err == nil {
 		err = store.EnsureBucket(t.Context())

@@ -41,6 +41,7 @@ import (
 
 	"github.com/sumo-k8/sumo-k8/pkg/artifact"
 	"github.com/sumo-k8/sumo-k8/pkg/confine"
+	"github.com/sumo-k8/sumo-k8/pkg/disk"
 	"github.com/sumo-k8/sumo-k8/pkg/job"
 	"github.com/sumo-k8/sumo-k8/pkg/problem"
 	"github.com/sumo-k8/sumo-k8/pkg/simulation"
@@ -139,6 +140,7 @@ func New(cfg Config, objects artifact.Store, now func() time.Time, log zerolog.L
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of runs: %w", err)
 	}
+	_ = disk.Spread(cfg.Dir) // each chunk makes and removes thousands of files
 	shared, err := openScenarios(filepath.Join(cfg.Dir, scenariosFolder), now, log)
 	if err != nil {
 		return nil, err
