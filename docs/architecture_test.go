@@ -40,8 +40,8 @@ var rules = []struct {
 	{domain, append([]string{"pkg/sumo/gz", "pkg/sumo/xml", "pkg/sumo/release"}, domain...)},
 	{[]string{"pkg/sumo/xml"}, []string{"pkg/sumo/gz"}},
 	{[]string{
-		"pkg/disk", "pkg/sumo/gz", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates", "migrations",
-		"pkg/table",
+		"pkg/disk", "pkg/sumo/gz", "pkg/sumo/release", "pkg/problem", "pkg/process", "pkg/server", "pkg/telemetry/traceparent", "templates",
+		"migrations", "pkg/table",
 	}, nil},
 	{[]string{"pkg/store/postgres"}, append([]string{"migrations", "pkg/store/postgres/internal"}, domain...)},
 	{[]string{"pkg/store/s3", "pkg/view"}, domain},
