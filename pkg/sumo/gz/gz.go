@@ -14,8 +14,8 @@ const (
 	MostExpansion = 200
 	// LeastExpanded is always read, in bytes: a small file may shrink more.
 	LeastExpanded = 4 << 20
-	// window is what is read at once, in bytes: as much as the scanner of package xml takes, which so needs no buffer of its own.
-	window = 64 << 10
+	// Window is what is read at once, in bytes: so much that refilling costs nothing, and little enough to have one per upload in progress.
+	Window = 64 << 10
 )
 
 // ErrExpands is the error of a compressed file at the place where it has grown beyond all proportion. A file that was made for it gets
@@ -27,7 +27,7 @@ var ErrExpands = fmt.Errorf("the file is compressed and expands to more than %d 
 // compressed file that is cut off ends with io.ErrUnexpectedEOF, as one that is still being written does; see Members for inputs.
 func Unpack(r io.Reader) (*bufio.Reader, error) {
 	in := &counted{r: r}
-	packed := bufio.NewReaderSize(in, window)
+	packed := bufio.NewReaderSize(in, Window)
 	if !IsGzip(packed) {
 		return packed, nil
 	}
@@ -35,13 +35,13 @@ func Unpack(r io.Reader) (*bufio.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bufio.NewReaderSize(z, window), nil
+	return bufio.NewReaderSize(z, Window), nil
 }
 
 // Gunzip returns the content of a file that is compressed with gzip. Reading it fails with ErrExpands.
 func Gunzip(r io.Reader) (io.Reader, error) {
 	in := &counted{r: r}
-	return gunzip(bufio.NewReaderSize(in, window), in)
+	return gunzip(bufio.NewReaderSize(in, Window), in)
 }
 
 func gunzip(packed *bufio.Reader, in *counted) (io.Reader, error) {

@@ -15,7 +15,7 @@ import (
 func compress(text []byte) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write(text)
+	_, _ = z.Write(text) // a bytes.Buffer takes all
 	_ = z.Close()
 	return b.Bytes()
 }
@@ -57,7 +57,7 @@ func TestWhatExpandsBeyondAllProportionIsNotRead(t *testing.T) {
 			if !errors.Is(err, tt.want) || err == nil && n != int64(len(tt.text)) {
 				t.Errorf("%s: %s reads %d of %d bytes, %v; want %v", name, how, n, len(tt.text), err, tt.want)
 			}
-			if most := max(LeastExpanded, MostExpansion*source.read) + window; n > most {
+			if most := max(LeastExpanded, MostExpansion*source.read) + Window; n > most {
 				t.Errorf("%s: %s reads %d bytes from %d, more than %d", name, how, n, source.read, most)
 			}
 		}

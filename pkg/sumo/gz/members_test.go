@@ -2,7 +2,6 @@ package gz
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -14,13 +13,7 @@ import (
 // TestCompressedTextThatIsCutOffEndsThere has gzip as SUMO reads it: see TestCompressedInputsAreReadAsFarAsTheyGo of package run.
 func TestCompressedTextThatIsCutOffEndsThere(t *testing.T) {
 	t.Parallel()
-	pack := func(text string) string {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		_, _ = z.Write([]byte(text)) // a bytes.Buffer takes all
-		_ = z.Close()
-		return b.String()
-	}
+	pack := func(text string) string { return string(compress([]byte(text))) }
 	const text = "<routes>and so on</routes>"
 	whole, other := pack(text), pack("more")
 	gone := errors.New("the connection is lost")

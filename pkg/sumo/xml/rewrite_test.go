@@ -34,7 +34,7 @@ func TestRewritingWithoutChangesIsCopying(t *testing.T) {
 		"<a>" + strings.Repeat("<b c='é'/><!-- "+strings.Repeat("x", 1000)+" -->\r\n", 200) + "</a>",
 	} {
 		for name, in := range map[string]io.Reader{
-			"whole": strings.NewReader(text), "byte by byte": iotest.OneByteReader(strings.NewReader(text)), "packed": bytes.NewReader(zipped(text)),
+			"whole": strings.NewReader(text), "byte by byte": iotest.OneByteReader(strings.NewReader(text)), "packed": bytes.NewReader(packed(text)),
 		} {
 			if got, err := rewritten(in, nothing); err != nil || got != text {
 				t.Errorf("%s: %v\n%s", name, err, cmp.Diff(text, got))
@@ -43,7 +43,7 @@ func TestRewritingWithoutChangesIsCopying(t *testing.T) {
 	}
 }
 
-func zipped(text string) []byte {
+func packed(text string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, _ = z.Write([]byte(text))

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sumo-k8/sumo-k8/pkg/sumo/gz"
 )
 
 // Scanner reads one document as a stream, and calls its functions in the order of the document. Any of them may be nil. A Scanner
@@ -97,8 +99,8 @@ func (e Element) Lookup(name string) (a Attr, ok bool) {
 }
 
 const (
-	// window is large enough that refilling costs nothing, small enough to have one per upload in progress.
-	window = 64 << 10
+	// window is as large as the buffer of what package gz opens, which is then read through no second one.
+	window = gz.Window
 	// maxDepth is several times what any of SUMO's formats nests.
 	maxDepth = 100
 	// maxAttrs and maxName are far above any of SUMO's own.
