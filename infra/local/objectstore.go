@@ -46,15 +46,11 @@ type keys struct {
 // of loopback. Its credentials are made at the first start and kept in dir. It returns when the
 // server accepts requests; ctx bounds the start only.
 func StartObjectStore(ctx context.Context, dir, binary string, log zerolog.Logger) (*ObjectStore, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the object store's folder: %w", err)
-	}
-	// Buckets, which stay, lie away from what comes and goes on the disk.
 	objects := filepath.Join(dir, "objects") // as the program names it
 	if err := os.MkdirAll(objects, 0o700); err != nil {
 		return nil, fmt.Errorf("make the object store's folder: %w", err)
 	}
-	_ = disk.Spread(objects)
+	_ = disk.Spread(objects) // buckets, which stay, lie away from what comes and goes on the disk
 	k, err := loadKeys(filepath.Join(dir, "credentials.json"))
 	if err != nil {
 		return nil, fmt.Errorf("object store credentials: %w", err)
